@@ -1,0 +1,130 @@
+// Builds everything that runs: the npm package (dist/), the pages (build/www) and the Worker (build/worker). Cargo decides
+// what of the Rust is stale; the rest is redone when its wasm or a source of its own is newer than its output.
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { bindgen, root, run, setup, step, wasmToolchain } from './setup.mjs';
+
+const wasmDir = join(root, 'target', 'wasm32-unknown-unknown', 'release');
+
+function newest(path) {
+  if (!existsSync(path)) return 0;
+  const stat = statSync(path);
+  return stat.isDirectory() ? Math.max(0, ...readdirSync(path).map((entry) => newest(join(path, entry)))) : stat.mtimeMs;
+}
+
+/** Whether any input is newer than the output, this script included. */
+function stale(output, inputs) {
+  const made = existsSync(output) ? statSync(output).mtimeMs : 0;
+  return [...inputs, fileURLToPath(import.meta.url)].some((input) => newest(input) > made);
+}
+
+function cargo(title, args) {
+  const { cargo: command, env } = wasmToolchain();
+  const end = step(title);
+  run(command, ['rustc', '--quiet', '--locked', '--release', '--target', 'wasm32-unknown-unknown', ...args], {
+    what: title,
+    env: { ...process.env, ...env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: [env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS, '-Ctarget-feature=+simd128'].filter(Boolean).join(' ') },
+  });
+  end();
+}
+
+/** Writes glue and optimised wasm of one cargo output into `out`. */
+function glue(target, wasm, out, name) {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  run(bindgen, [target, join(wasmDir, wasm), out, name], { what: `glue for ${wasm}` });
+  const file = join(out, `${name}_bg.wasm`);
+  // The features that rustc uses by default, named one by one: --all-features would let the optimiser emit newer ones.
+  const features = ['mutable-globals', 'sign-ext', 'nontrapping-float-to-int', 'bulk-memory', 'multivalue', 'reference-types', 'exception-handling', 'simd'];
+  run(process.execPath, [join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), file, '-o', file, '-O3', ...features.map((f) => `--enable-${f}`)], { what: 'wasm-opt' });
+}
+
+function size(...files) {
+  const bytes = files.reduce((sum, file) => sum + gzipSync(readFileSync(file), { level: 9 }).length, 0);
+  return `${(bytes / 1024).toFixed(1)} KB gzip`;
+}
+
+async function esbuild(options) {
+  const { build } = await import('esbuild');
+  await build({ bundle: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'warning', ...options });
+}
+
+/** dist/: the npm package. */
+async function buildPackage() {
+  cargo('core for JavaScript', ['-p', 'keyward', '--features', 'js', '--lib', '--crate-type', 'cdylib']);
+  const dist = join(root, 'dist');
+  const wasm = join(wasmDir, 'keyward.wasm');
+  if (!stale(join(dist, 'index.d.ts'), [wasm, join(root, 'src', 'js'), bindgen])) return;
+  const end = step('npm package');
+  const work = join(root, 'build', 'package');
+  glue('web', 'keyward.wasm', work, 'core');
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist, { recursive: true });
+  copyFileSync(join(work, 'core_bg.wasm'), join(dist, 'keyward.wasm'));
+  for (const entry of ['node', 'browser', 'workerd']) {
+    await esbuild({
+      entryPoints: [join(root, 'src', 'js', `${entry}.ts`)],
+      outfile: join(dist, `${entry}.js`),
+      alias: { 'keyward-core': join(work, 'core.js') },
+      external: ['node:*', '*.wasm'],
+      platform: entry === 'node' ? 'node' : 'neutral',
+    });
+  }
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'src', 'js')], { what: 'TypeScript' });
+  end(`core ${size(join(dist, 'keyward.wasm'))}`);
+}
+
+/** build/www: the pages, with the package bundled in. */
+async function buildPages() {
+  const out = join(root, 'build', 'www');
+  if (!stale(join(out, 'index.html'), [join(root, 'www'), join(root, 'dist', 'index.d.ts')])) return;
+  const end = step('pages');
+  rmSync(out, { recursive: true, force: true });
+  cpSync(join(root, 'www'), out, { recursive: true, filter: (path) => !path.endsWith('.ts') && !path.endsWith('tsconfig.json') });
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'www')], { what: 'TypeScript' });
+  await esbuild({ entryPoints: [join(root, 'www', 'main.ts')], outfile: join(out, 'main.js'), minify: true, conditions: ['browser'] });
+  copyFileSync(join(root, 'dist', 'keyward.wasm'), join(out, 'keyward.wasm'));
+  writeFileSync(join(out, 'index.html'), readFileSync(join(root, 'www', 'index.html')));
+  end();
+}
+
+/** build/worker (or another folder, with Cargo features): the Worker as it is deployed, entry and wasm. */
+export async function buildWorker({ out = join(root, 'build', 'worker'), features = [], title = 'Worker' } = {}) {
+  cargo(title, ['-p', 'keyward-worker', '--lib', '--crate-type', 'cdylib', ...(features.length ? ['--features', features.join(',')] : [])]);
+  const wasm = join(wasmDir, 'keyward_worker.wasm');
+  const entry = join(out, 'index.js');
+  const stamp = join(out, 'features');
+  const same = existsSync(stamp) && readFileSync(stamp, 'utf8') === features.join(',');
+  if (same && !stale(entry, [wasm, join(root, 'worker', 'entry.js'), bindgen])) return;
+  const end = step(`${title}: glue`);
+  const work = `${out}-glue`;
+  glue('worker', 'keyward_worker.wasm', work, 'worker');
+  // The runtime hands the compiled module to a plain import; source-phase imports are not in every release of it.
+  const js = join(work, 'worker.js');
+  writeFileSync(js, readFileSync(js, 'utf8').replace('import source ', 'import '));
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  copyFileSync(join(work, 'worker_bg.wasm'), join(out, 'worker_bg.wasm'));
+  await esbuild({
+    entryPoints: [join(root, 'worker', 'entry.js')],
+    outfile: entry,
+    alias: { 'keyward-worker': js },
+    external: ['*.wasm', 'cloudflare:*'],
+    minifySyntax: true,
+    minifyWhitespace: true,
+  });
+  writeFileSync(stamp, features.join(','));
+  end(size(entry, join(out, 'worker_bg.wasm')));
+}
+
+export async function build() {
+  setup();
+  process.stderr.write('keyward: build\n');
+  await buildPackage();
+  await buildPages();
+  await buildWorker();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
