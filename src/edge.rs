@@ -72,15 +72,19 @@ impl<V> EdgeStore<V> {
     /// own end, or whose question lies before a step back of the clock, is not kept.
     pub fn put(&mut self, id: &str, asked_at: Instant, ends_at: Instant, now: Instant, bytes: usize, value: V) {
         self.observe(now);
-        let Some(id) = key_of(id) else { return };
-        if let Some(old) = self.older.entries.remove(&id) {
-            self.older.bytes -= old.bytes;
-        }
-        if let Some(old) = self.younger.entries.remove(&id) {
-            self.younger.bytes -= old.bytes;
-        }
-        if asked_at <= now && now < ends_at {
+        self.forget(id);
+        if let Some(id) = key_of(id).filter(|_| asked_at <= now && now < ends_at) {
             self.insert(id, Entry { ends_at, bytes, value });
+        }
+    }
+
+    /// Drops what is leased under `id`: this edge knows that it is out of date.
+    pub fn forget(&mut self, id: &str) {
+        let Some(id) = key_of(id) else { return };
+        for generation in [&mut self.younger, &mut self.older] {
+            if let Some(entry) = generation.entries.remove(&id) {
+                generation.bytes -= entry.bytes;
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! written in one transaction by whoever stores them.
 
 use crate::record::{Record, Status};
+use crate::scope::{Scope, beyond};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,15 @@ pub struct Event {
     pub by: Actor,
     /// The record after it.
     pub record: Record,
+}
+
+/// The first of keyward's scopes that stands in the way of a change: to give power back to a key, the one who does must
+/// hold all of it. Taking power away needs none of it.
+pub fn beyond_reach<'r>(held: &[Scope], record: &'r Record, change: &Change) -> Option<&'r Scope> {
+    match change {
+        Change::Enable => beyond(held, &record.scopes),
+        Change::Disable | Change::Revoke { .. } => None,
+    }
 }
 
 /// The record after `change` and its event, or `None` where the key already stands as asked.
@@ -154,6 +164,18 @@ mod tests {
                 prop_assert_eq!(record.status == Status::Revoked, record.revoked_at.is_some());
                 prop_assert_eq!(Receipt::of(&record, now).is_some(), record.revoked_at.is_some());
             }
+        }
+    }
+
+    #[test]
+    fn a_wider_key_can_be_switched_off_but_not_on() {
+        let mut record = crate::record::tests::record();
+        record.scopes = vec![Scope::parse("keyward.*:*").unwrap()];
+        let narrow = [Scope::parse("keyward.keys:write").unwrap()];
+        assert!(beyond_reach(&narrow, &record, &Change::Enable).is_some());
+        assert!(beyond_reach(&record.scopes.clone(), &record, &Change::Enable).is_none());
+        for change in [Change::Disable, Change::Revoke { reason: None }] {
+            assert!(beyond_reach(&narrow, &record, &change).is_none());
         }
     }
 

@@ -112,6 +112,15 @@ pub struct StoredKey {
     pub secrets: Vec<Digest>,
 }
 
+impl StoredKey {
+    /// Whether `other` is this very key: the same id and the same digests.
+    pub fn has_secrets_of(&self, other: &Self) -> bool {
+        self.record.id == other.record.id
+            && self.secrets.len() == other.secrets.len()
+            && self.secrets.iter().zip(&other.secrets).all(|(a, b)| a.same(b))
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -108,6 +108,13 @@ pub struct Digest {
     pub hmac: Code,
 }
 
+impl Digest {
+    /// Whether both are the same digest under the same root secret.
+    pub fn same(&self, other: &Self) -> bool {
+        self.root == other.root && self.hmac.same(&other.hmac.0)
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Digest({}, …)", self.root)

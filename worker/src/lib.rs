@@ -1,1 +1,44 @@
-//! x
+//! keyward on Cloudflare Workers. The only place that knows Cloudflare: it reads requests, asks the core, writes.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`request`], [`response`] | the request as far as keyward looks at it; answers and problem documents |
+//! | [`config`] | the deployment's bindings, read once for each isolate |
+//! | [`edge`] | verification from leases; asking the authority on a miss |
+//! | [`authorize`], [`api`] | the endpoints |
+//! | [`key_object`], [`project_object`] | the Durable Objects; [`messages`] is what is said to them |
+//!
+//! `entry.js` is the module that the runtime loads; it holds what cannot be said from wasm.
+#![forbid(unsafe_code)]
+// Everything here is reached through the exports of `entry.js`; none of it is a library's API.
+#![allow(unreachable_pub, missing_docs)]
+
+mod api;
+mod authorize;
+mod config;
+mod edge;
+#[cfg(feature = "fault-injection")]
+mod faults;
+mod host;
+mod key_object;
+mod messages;
+mod outbox;
+mod project_object;
+mod request;
+mod response;
+mod storage;
+
+use crate::edge::Isolate;
+use crate::request::Request;
+use wasm_bindgen::prelude::*;
+
+/// Answers a request: with a `Response` at once where nothing has to be waited for, else with a promise of one, else
+/// (`undefined`) with nothing, where the path is none of keyward's.
+#[wasm_bindgen]
+pub fn fetch(request: host::Request, env: JsValue) -> JsValue {
+    let request = Request::new(request);
+    match Isolate::get(&env) {
+        Err(problem) => config::unconfigured(&request, &problem),
+        Ok(isolate) => api::route(isolate, request),
+    }
+}

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     };
     let mut bindgen = Bindgen::new();
     match target.as_str() {
-        "worker" => bindgen.module(true)?.reset_state_function(true).force_enable_abort_handler(true),
+        "worker" => bindgen.module(true)?.reset_state_function(true),
         "web" => bindgen.web(true)?.typescript(true),
         other => bail!("unknown target {other}: worker or web"),
     };

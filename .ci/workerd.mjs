@@ -1,0 +1,114 @@
+// Runs Workers in workerd, the runtime of Cloudflare Workers, with SQLite-backed Durable Objects on disk. Used by
+// `npm start`, the tests and the benches: what they run is what is deployed.
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, relative } from 'node:path';
+import { root } from './setup.mjs';
+
+/** The compatibility date that every Worker here is run and deployed with. */
+export const COMPATIBILITY_DATE = '2026-10-20';
+
+/** The bindings that carry secrets or configuration into the Worker; each may be absent. */
+const SETTINGS = ['KEYWARD_ROOT_SECRET', 'KEYWARD_RETIRED_ROOT_SECRETS', 'KEYWARD_TAG_KEY', 'KEYWARD_RETIRED_TAG_KEYS',
+  'KEYWARD_FIRST_KEY', 'KEYWARD_BRAND', 'KEYWARD_ENVIRONMENTS'];
+
+/** Path of the runtime's own binary. Its npm package's wrapper would stand between us and its signals. */
+export function workerdBinary() {
+  const require = createRequire(join(root, 'package.json'));
+  return require('workerd').default;
+}
+
+const text = (value) => JSON.stringify(value);
+/** A file to embed, as the configuration names it: relative to where the configuration will lie. */
+const embedded = (state, file) => `embed ${text(relative(state, file))}`;
+
+/** keyward's own Worker as a service of a workerd configuration. Secrets are named, never written. */
+export function keywardService({ state, name = 'keyward', code = join(root, 'build', 'worker'), settings }) {
+  const bound = SETTINGS.filter((setting) => settings.includes(setting));
+  return `(name = ${text(name)}, worker = (
+    compatibilityDate = ${text(COMPATIBILITY_DATE)},
+    modules = [
+      (name = "index.js", esModule = ${embedded(state, join(code, 'index.js'))}),
+      (name = "worker_bg.wasm", wasm = ${embedded(state, join(code, 'worker_bg.wasm'))})
+    ],
+    bindings = [
+      (name = "KEYS", durableObjectNamespace = "KeyObject"),
+      (name = "PROJECT", durableObjectNamespace = "ProjectObject"),
+      (name = "ASSETS", service = "assets"),
+      ${bound.map((setting) => `(name = ${text(setting)}, fromEnvironment = ${text(setting)})`).join(',\n      ')}
+    ],
+    durableObjectNamespaces = [
+      (className = "KeyObject", uniqueKey = "keyward-keys", enableSql = true),
+      (className = "ProjectObject", uniqueKey = "keyward-project", enableSql = true)
+    ],
+    durableObjectStorage = (localDisk = "objects")
+  ))`;
+}
+
+/** A Worker of one JavaScript module as a service. */
+export function scriptService({ state, name, esModule, bindings = '' }) {
+  return `(name = ${text(name)}, worker = (compatibilityDate = ${text(COMPATIBILITY_DATE)}, modules = [(name = "index.js", esModule = ${embedded(state, esModule)})], bindings = [${bindings}]))`;
+}
+
+/**
+ * Starts workerd and resolves once it listens.
+ *
+ * @param options.state folder for its configuration and storage
+ * @param options.services `(…)` texts of further services
+ * @param options.sockets `{name, service, port}`: port 0 takes a free one
+ * @param options.env the environment that settings are bound from
+ * @returns `{ports, process, exited, log}`: ports by socket name; `log` collects what the Workers print
+ */
+export async function startWorkerd({ state, services, sockets, env = {}, onLog }) {
+  const objects = join(state, 'objects');
+  mkdirSync(objects, { recursive: true });
+  const config = join(state, 'workerd.capnp');
+  writeFileSync(config, `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    ${services.join(',\n    ')},
+    (name = "objects", disk = (path = ${text(objects)}, writable = true))
+  ],
+  sockets = [${sockets.map(({ name, service, port = 0 }) => `(name = ${text(name)}, address = "127.0.0.1:${port}", http = (), service = ${text(service)})`).join(', ')}]
+);
+`);
+  const child = spawn(workerdBinary(), ['serve', config, '--experimental', '--control-fd=3'], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const log = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk) => {
+      log.push(chunk);
+      if (log.length > 10_000) log.splice(0, 5_000);
+      onLog?.(chunk);
+    });
+  }
+  const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+  const ports = {};
+  await new Promise((resolve, reject) => {
+    let heard = '';
+    child.stdio[3].setEncoding('utf8').on('data', (chunk) => {
+      heard += chunk;
+      for (let end; (end = heard.indexOf('\n')) >= 0; heard = heard.slice(end + 1)) {
+        const event = JSON.parse(heard.slice(0, end));
+        if (event.event === 'listen') ports[event.socket] = event.port;
+        if (Object.keys(ports).length === sockets.length) resolve();
+      }
+    });
+    exited.then(({ code, signal }) => reject(new Error(`workerd ended (${code ?? signal}): ${log.join('')}`)));
+  });
+  return { ports, process: child, exited, log };
+}
+
+/** Starts keyward's Worker with its pages, one socket. */
+export async function startKeyward({ state, port = 0, code, env, onLog }) {
+  const services = [
+    keywardService({ state, code, settings: Object.keys(env) }),
+    scriptService({ state, name: 'assets', esModule: join(root, '.ci', 'assets.js'), bindings: '(name = "FILES", service = "files")' }),
+    `(name = "files", disk = ${text(join(root, 'build', 'www'))})`,
+  ];
+  const running = await startWorkerd({ state, services, sockets: [{ name: 'http', service: 'keyward', port }], env, onLog });
+  return { ...running, url: `http://127.0.0.1:${running.ports.http}` };
+}

@@ -1,0 +1,79 @@
+//! The deployment's bindings, read once for each isolate. Without a root secret nothing works and every answer says so.
+
+use crate::request::Request;
+use crate::response::Problem;
+use js_sys::Reflect;
+use keyward::key::{TagKeys, is_word};
+use keyward::record::StoredKey;
+use keyward::root::{Peppers, RootSecret};
+use wasm_bindgen::JsValue;
+
+/// Everything that a deployment is told.
+pub struct Config {
+    /// `KEYWARD_BRAND`; `psk`.
+    pub brand: String,
+    /// `KEYWARD_ENVIRONMENTS`, comma-separated; `live,test,staging,dev`. The first is the default.
+    pub environments: Vec<String>,
+    /// From `KEYWARD_ROOT_SECRET` and `KEYWARD_RETIRED_ROOT_SECRETS`.
+    pub peppers: Peppers,
+    /// From `KEYWARD_TAG_KEY` and `KEYWARD_RETIRED_TAG_KEYS`.
+    pub tags: TagKeys,
+    /// `KEYWARD_FIRST_KEY`: record and digest of the first management key, which is adopted when it is first used.
+    pub first_key: Option<StoredKey>,
+}
+
+fn text(env: &JsValue, name: &str) -> Option<String> {
+    let value = Reflect::get(env, &name.into()).ok()?.as_string()?;
+    Some(value.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn list(text: &str) -> Vec<&str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect()
+}
+
+impl Config {
+    /// Reads the bindings.
+    ///
+    /// # Errors
+    /// A sentence that names the binding and says how to set it. Never its value.
+    pub fn read(env: &JsValue) -> Result<Self, String> {
+        const HOW: &str = "set it to 64 hexadecimal digits, such as openssl rand -hex 32 prints";
+        let secret =
+            |name: &str, value: &str| RootSecret::from_hex(value).map_err(|_| format!("{name} is no secret: {HOW}"));
+        let root = text(env, "KEYWARD_ROOT_SECRET").ok_or_else(|| format!("KEYWARD_ROOT_SECRET is not set: {HOW}"))?;
+        let root = secret("KEYWARD_ROOT_SECRET", &root)?;
+        let retired = text(env, "KEYWARD_RETIRED_ROOT_SECRETS").unwrap_or_default();
+        let retired = list(&retired)
+            .into_iter()
+            .map(|value| secret("KEYWARD_RETIRED_ROOT_SECRETS", value))
+            .collect::<Result<Vec<_>, _>>()?;
+        let tag = text(env, "KEYWARD_TAG_KEY").ok_or_else(|| format!("KEYWARD_TAG_KEY is not set: {HOW}"))?;
+        let retired_tags = text(env, "KEYWARD_RETIRED_TAG_KEYS").unwrap_or_default();
+        let tags = TagKeys::from_hex(&tag, list(&retired_tags))
+            .map_err(|_| format!("KEYWARD_TAG_KEY or KEYWARD_RETIRED_TAG_KEYS is no secret: {HOW}"))?;
+        let brand = text(env, "KEYWARD_BRAND").unwrap_or_else(|| "psk".to_owned());
+        let named = text(env, "KEYWARD_ENVIRONMENTS").unwrap_or_else(|| "live,test,staging,dev".to_owned());
+        let environments: Vec<String> = list(&named).into_iter().map(str::to_owned).collect();
+        if !is_word(&brand) {
+            return Err("KEYWARD_BRAND must be 2 to 12 of a-z and 0-9, a letter first".to_owned());
+        }
+        if environments.is_empty() || !environments.iter().all(|word| is_word(word)) {
+            return Err("KEYWARD_ENVIRONMENTS must be words of 2 to 12 of a-z and 0-9, separated by commas".to_owned());
+        }
+        let first_key = text(env, "KEYWARD_FIRST_KEY")
+            .map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(|_| "KEYWARD_FIRST_KEY is not what `npm start` or `keyward init` wrote".to_owned())?;
+        Ok(Self { brand, environments, peppers: Peppers::new(&root, &retired), tags, first_key })
+    }
+
+    /// Whether this deployment made `id`, in whichever environment.
+    pub fn issued_in_any(&self, id: &str) -> bool {
+        self.environments.iter().any(|environment| self.tags.issued(&self.brand, environment, id))
+    }
+}
+
+/// The answer to everything while the deployment is not configured.
+pub fn unconfigured(request: &Request, problem: &str) -> JsValue {
+    Problem::new(503, "NOT_CONFIGURED", "keyward is not configured", problem).respond(request)
+}

@@ -1,0 +1,43 @@
+/** Reads a body of at most `most` bytes; `undefined` for a longer one, which is not read to its end. */
+export async function readBody(request, most) {
+  const length = request.headers.get('content-length');
+  if (length !== null) return Number(length) > most ? undefined : request.text();
+  if (request.body === null) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let seen = 0;
+  for await (const chunk of request.body) {
+    seen += chunk.byteLength;
+    if (seen > most) return undefined;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** Response parts that are used again and again; only the request id changes. */
+export function prepare(status, pairs) {
+  const headers = { 'Keyward-Request-Id': '' };
+  for (let i = 0; i < pairs.length; i += 2) headers[pairs[i]] = pairs[i + 1];
+  return { status, headers };
+}
+
+export function respond(prepared, requestId, body) {
+  prepared.headers['Keyward-Request-Id'] = requestId;
+  return new Response(body === '' ? null : body, prepared);
+}
+
+/**
+ * The client's address and country, from the platform alone. Bare workerd puts the peer's address into `cf.clientIp`,
+ * and then every header is the client's own word; Cloudflare sets `CF-Connecting-IP` itself and no `clientIp`.
+ */
+export function client(request) {
+  const cf = request.cf ?? {};
+  if (cf.clientIp !== undefined) return [cf.clientIp, undefined];
+  return [request.headers.get('cf-connecting-ip') ?? undefined, cf.country];
+}
+
+/** The static asset that a request names, or `undefined`. */
+export async function asset(env, request) {
+  const response = await env.ASSETS?.fetch(request);
+  return response?.status === 404 ? undefined : response;
+}

@@ -1,0 +1,115 @@
+//! What is called on the runtime directly, because the `worker` crate's conversions cost more than the cryptography or
+//! do not exist: requests read in place, responses from prepared parts, RPC to Durable Objects, synchronous
+//! transactions. `host.js` holds the few lines that are one crossing in JavaScript and several from here.
+
+use js_sys::{JsString, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A WHATWG `Request`.
+    pub type Request;
+    #[wasm_bindgen(method, getter)]
+    pub fn url(this: &Request) -> String;
+    #[wasm_bindgen(method, getter)]
+    pub fn method(this: &Request) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn headers(this: &Request) -> Headers;
+
+    type Headers;
+    #[wasm_bindgen(method)]
+    fn get(this: &Headers, name: &JsString) -> Option<String>;
+
+    /// The clock of the runtime: milliseconds since the epoch. Stands still while code runs without I/O.
+    #[wasm_bindgen(js_namespace = Date)]
+    fn now() -> f64;
+
+    /// The stub of a Durable Object whose class answers `handle(message)`.
+    pub type Authority;
+    #[wasm_bindgen(method, catch)]
+    fn handle(this: &Authority, message: &str) -> Result<JsValue, JsValue>;
+
+    /// A Durable Object's storage.
+    pub type Transactional;
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &Transactional,
+        callback: &mut dyn FnMut() -> Result<JsValue, JsValue>,
+    ) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/host.js")]
+extern "C" {
+    /// The body as text, or `undefined` where it is longer than `most` bytes.
+    #[wasm_bindgen(catch, js_name = readBody)]
+    fn read_body_promise(request: &Request, most: u32) -> Result<Promise, JsValue>;
+    /// `{status, headers}` with a place for the request id, from pairs of header names and values.
+    #[wasm_bindgen(js_name = prepare)]
+    pub fn prepare(status: u16, headers: Vec<String>) -> JsValue;
+    /// A response from prepared parts; an empty body is none.
+    #[wasm_bindgen(js_name = respond)]
+    pub fn respond(prepared: &JsValue, request_id: &str, body: &str) -> JsValue;
+    /// The static asset that a request names, or `undefined`.
+    #[wasm_bindgen(js_name = asset)]
+    fn asset_promise(env: &JsValue, request: &Request) -> Promise;
+    /// What the platform says of the client: `[address, country]`.
+    #[wasm_bindgen(js_name = client)]
+    pub fn client(request: &Request) -> Vec<JsValue>;
+}
+
+// Names of the request headers that are read, made once.
+thread_local! {
+    static AUTHORIZATION: JsString = JsString::from("authorization");
+    static ORIGIN: JsString = JsString::from("origin");
+}
+
+/// Request headers that keyward reads.
+#[derive(Clone, Copy)]
+pub enum Header {
+    Authorization,
+    Origin,
+}
+
+impl Request {
+    /// The value of a header; several of one name arrive joined by `, `.
+    pub fn header(&self, header: Header) -> Option<String> {
+        let headers = self.headers();
+        match header {
+            Header::Authorization => AUTHORIZATION.with(|name| headers.get(name)),
+            Header::Origin => ORIGIN.with(|name| headers.get(name)),
+        }
+    }
+
+    /// The body as text; `None` where it is longer than `most` bytes.
+    pub async fn text(&self, most: u32) -> Result<Option<String>, JsValue> {
+        Ok(JsFuture::from(read_body_promise(self, most)?).await?.as_string())
+    }
+}
+
+impl Authority {
+    /// Sends a message and awaits the reply.
+    pub async fn ask(&self, message: &str) -> Result<String, JsValue> {
+        // RPC answers a thenable of its own kind.
+        let reply = JsFuture::from(Promise::resolve(&self.handle(message)?)).await?;
+        reply.as_string().ok_or_else(|| JsValue::from_str("the object answered no text"))
+    }
+}
+
+impl Transactional {
+    /// Runs `write` in one transaction: all of it is stored or, where it fails or panics, none.
+    pub fn transact(&self, mut write: impl FnMut() -> Result<(), JsValue>) -> Result<(), JsValue> {
+        self.transaction_sync(&mut || write().map(|()| JsValue::UNDEFINED)).map(|_| ())
+    }
+}
+
+/// The static asset that a request names, if the deployment has assets and one of that name.
+pub async fn asset(env: &JsValue, request: &Request) -> Option<JsValue> {
+    let found = JsFuture::from(asset_promise(env, request)).await.ok()?;
+    (!found.is_undefined()).then_some(found)
+}
+
+/// The instant by the runtime's clock.
+pub fn clock() -> keyward::time::Instant {
+    keyward::time::Instant::from_millis(now() as i64)
+}

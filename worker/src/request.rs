@@ -1,0 +1,191 @@
+//! A request as far as keyward looks at it: its method as it was sent, its path and query, its one credential.
+
+use crate::host::{self, Header};
+use crate::response::Problem;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+/// A request being answered.
+pub struct Request {
+    pub host: host::Request,
+    url: String,
+    id: OnceCell<String>,
+}
+
+/// How a caller presented himself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// No `Authorization`, or an empty one.
+    None,
+    /// The token of a well-formed `Bearer` header.
+    Bearer(String),
+    /// Anything else under `Authorization`.
+    NotBearer,
+    /// Two headers, or two credentials in one.
+    Several,
+}
+
+impl Request {
+    pub fn new(host: host::Request) -> Self {
+        let url = host.url();
+        Self { host, url, id: OnceCell::new() }
+    }
+
+    /// Path and query of the URL, as they were sent.
+    fn target(&self) -> &str {
+        let after_scheme = self.url.find("://").map_or(0, |at| at + 3);
+        self.url[after_scheme..].find('/').map_or("/", |at| &self.url[after_scheme + at..])
+    }
+
+    /// The path, from its first slash.
+    pub fn path(&self) -> &str {
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
+    }
+
+    /// The pairs of the query, decoded as a form is.
+    pub fn query(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let query = self.target().split_once('?').map_or("", |(_, query)| query);
+        query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        })
+    }
+
+    /// Whether a key text of `brand` stands anywhere in the URL, where logs and histories would keep it.
+    pub fn has_key_in_url(&self, brand: &str) -> bool {
+        let target = self.target();
+        holds_key(target, brand) || (target.contains('%') && holds_key(&decoded(target), brand))
+    }
+
+    /// The one credential of the request.
+    pub fn credential(&self) -> Credential {
+        self.host.header(Header::Authorization).map_or(Credential::None, |value| credential(&value))
+    }
+
+    /// The client's address as the platform knows it.
+    pub fn client(&self) -> (Option<IpAddr>, Option<String>) {
+        let mut client = host::client(&self.host).into_iter();
+        let mut next = || client.next().and_then(|value| value.as_string());
+        (next().and_then(|address| address.parse().ok()), next())
+    }
+
+    /// The web origin that the browser names.
+    pub fn origin(&self) -> Option<String> {
+        self.host.header(Header::Origin)
+    }
+
+    /// The id of this request, in its answer and in every log line about it.
+    pub fn id(&self) -> &str {
+        self.id.get_or_init(crate::response::next_request_id)
+    }
+
+    /// The body, as JSON text of at most 64 KB.
+    pub async fn json_text(&self) -> Result<String, Problem> {
+        const MOST: u32 = 65_536;
+        match self.host.text(MOST).await {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => Err(Problem::invalid("the body is longer than 65536 bytes")),
+            Err(_) => Err(Problem::invalid("the body ended before it was whole")),
+        }
+    }
+}
+
+/// Reads an `Authorization` value (RFC 6750 §2.1): the scheme in any case, exactly one space, one token.
+fn credential(value: &str) -> Credential {
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if value.is_empty() || (scheme.eq_ignore_ascii_case("bearer") && token.is_empty()) {
+        return Credential::None;
+    }
+    // Two headers of one name arrive as one, joined by a comma, which no token contains.
+    if value.contains(',') {
+        return Credential::Several;
+    }
+    let one_word = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    if scheme.eq_ignore_ascii_case("bearer") && one_word {
+        Credential::Bearer(token.to_owned())
+    } else {
+        Credential::NotBearer
+    }
+}
+
+/// Whether `text` holds a whole key of `brand`.
+fn holds_key(text: &str, brand: &str) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.find(brand) {
+        let run = rest[at..].bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        if keyward::key::KeyText::parse(&rest[at..at + run], Some(brand)).is_ok() {
+            return true;
+        }
+        rest = &rest[at + brand.len()..];
+    }
+    false
+}
+
+/// A form-encoded text, decoded; bytes that are no UTF-8 become U+FFFD.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let plain = text.replace('+', " ");
+    let mut bytes = Vec::with_capacity(plain.len());
+    let mut rest = plain.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = match tail {
+            [a, b, ..] if *first == b'%' => char::from(*a).to_digit(16).zip(char::from(*b).to_digit(16)),
+            _ => None,
+        };
+        match hex {
+            Some((high, low)) => {
+                bytes.push((high * 16 + low) as u8);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_credential_is_one_scheme_one_space_one_token() {
+        let bearer = Credential::Bearer("abc".to_owned());
+        assert_eq!(credential("Bearer abc"), bearer);
+        assert_eq!(credential("bEARER abc"), bearer);
+        for none in ["", "Bearer", "bearer "] {
+            assert_eq!(credential(none), Credential::None, "{none}");
+        }
+        for wrong in
+            ["Bearer  abc", "Bearer\tabc", "Bearer abc ", "Bearer abc def", "Basic abc", "abc", "Bearer a\u{e9}"]
+        {
+            assert_eq!(credential(wrong), Credential::NotBearer, "{wrong}");
+        }
+        for several in ["Bearer abc, Bearer def", "Bearer abc,def"] {
+            assert_eq!(credential(several), Credential::Several, "{several}");
+        }
+    }
+
+    #[test]
+    fn forms_are_decoded() {
+        assert_eq!(decoded("calls%3Acreate+x%zz%"), "calls:create x%zz%");
+        assert_eq!(decoded("%ff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_whole_key_is_found_anywhere_in_a_url() {
+        let mut fill = |bytes: &mut [u8]| bytes.fill(9);
+        let key = keyward::key::Key::generate("psk", "live", None, &mut fill).unwrap();
+        let text = key.expose();
+        assert!(holds_key(&format!("/v1/authorize?psk=psk_&key={text}&x=1"), "psk"));
+        assert!(holds_key(&format!("/{text}/"), "psk"));
+        assert!(!holds_key(&format!("/v1/keys/{}", key.parts().id), "psk"));
+        assert!(!holds_key(&format!("/{}", &text[..text.len() - 1]), "psk"));
+    }
+}

@@ -1,0 +1,202 @@
+//! Answers: JSON, problem documents (RFC 9457), request ids. One place makes a status of a code.
+
+use crate::host;
+use crate::request::Request;
+use keyward::error::Invalid;
+use keyward::verify::Code;
+use serde_json::{Map, Value, json};
+use std::cell::Cell;
+use wasm_bindgen::JsValue;
+
+/// A request that is not granted, as the caller will read it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub status: u16,
+    pub code: &'static str,
+    pub title: &'static str,
+    pub detail: String,
+    /// Extra members of the document, such as `field`.
+    pub extra: Vec<(&'static str, Value)>,
+    /// Extra headers.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    pub fn new(status: u16, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, title, detail: detail.into(), extra: Vec::new(), headers: Vec::new() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A request that cannot be read as a whole.
+    pub fn invalid(detail: &str) -> Self {
+        Self::new(400, Invalid::CODE, "The request is not valid", detail)
+    }
+
+    /// No credential: a challenge without an error code (RFC 6750 §3).
+    pub fn no_credential() -> Self {
+        Self::new(401, "UNAUTHORIZED", "A key is required", "send it as Authorization: Bearer <key>")
+            .header("WWW-Authenticate", r#"Bearer realm="keyward""#)
+    }
+
+    /// A credential that is not accepted. Unknown, revoked, expired and mistyped keys get this same answer.
+    pub fn not_accepted() -> Self {
+        Self::new(
+            401,
+            "UNAUTHORIZED",
+            "The key is not accepted",
+            "it is not valid here; its owner finds why under the request id",
+        )
+        .header("WWW-Authenticate", r#"Bearer realm="keyward", error="invalid_token""#)
+    }
+
+    /// Two credentials where one is wanted (RFC 6750 §3.1).
+    pub fn several_credentials() -> Self {
+        Self::new(400, "SEVERAL_CREDENTIALS", "More than one credential", "send one key, in one Authorization header")
+            .header("WWW-Authenticate", r#"Bearer realm="keyward", error="invalid_request""#)
+    }
+
+    /// A key in a URL, where it would be logged.
+    pub fn key_in_url() -> Self {
+        let detail = "a URL ends up in logs and histories: treat that key as leaked, and send keys as Authorization: Bearer <key>";
+        Self::new(400, "KEY_IN_URL", "A key stands in the URL", detail)
+    }
+
+    /// A management key without the scope that the endpoint needs.
+    pub fn scope_needed(scope: &str) -> Self {
+        Self::new(403, "INSUFFICIENT_SCOPE", "The key lacks a scope", format!("this needs the scope {scope}")).header(
+            "WWW-Authenticate",
+            format!(r#"Bearer realm="keyward", error="insufficient_scope", scope="{scope}""#),
+        )
+    }
+
+    /// The authority did not answer.
+    pub fn unavailable() -> Self {
+        Self::new(
+            503,
+            "UNAVAILABLE",
+            "Not available right now",
+            "the key could not be checked; nothing was changed; try again",
+        )
+        .header("Retry-After", "1")
+    }
+
+    /// No such key.
+    pub fn no_such_key() -> Self {
+        Self::new(404, "KEY_NOT_FOUND", "No such key", "no key of this deployment has that id")
+    }
+
+    /// A path that is there, with another method.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("allowed here: {allowed}"))
+            .header("Allow", allowed)
+    }
+
+    /// The answer for a verdict that is not `VALID`, to an outsider. `scopes` are those that were needed.
+    pub fn of_verdict(code: Code, scopes: &[&str]) -> Self {
+        let forbidden = |title, detail: &str| Self::new(403, code.as_str(), title, detail);
+        match code {
+            Code::IpNotAllowed => {
+                forbidden("Not from this address", "the key is not allowed from the address of this call")
+            }
+            Code::CountryNotAllowed => {
+                forbidden("Not from this country", "the key is not allowed from the country of this call")
+            }
+            Code::OriginNotAllowed => {
+                forbidden("Not from this origin", "the key is not allowed from the origin of this call")
+            }
+            Code::InsufficientScope => Self::scope_needed(&scopes.join(" ")),
+            Code::Unavailable => Self::unavailable(),
+            _ => Self::not_accepted(),
+        }
+    }
+
+    /// The response.
+    pub fn respond(self, request: &Request) -> JsValue {
+        let kebab = self.code.to_ascii_lowercase().replace('_', "-");
+        let mut document = Map::new();
+        document.insert("type".into(), format!("urn:keyward:problem:{kebab}").into());
+        document.insert("title".into(), self.title.into());
+        document.insert("status".into(), self.status.into());
+        document.insert("detail".into(), self.detail.into());
+        document.insert("code".into(), self.code.into());
+        document.insert("request_id".into(), request.id().into());
+        document.extend(self.extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let body = Value::Object(document).to_string();
+        answer(request, self.status, "application/problem+json", &self.headers, &body)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        let mut problem = Self::invalid(&invalid.to_string());
+        if !invalid.field.is_empty() {
+            problem.extra.push(("field", invalid.field.into()));
+        }
+        problem
+    }
+}
+
+fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static str, String)], body: &str) -> JsValue {
+    let mut pairs = vec!["Content-Type".to_owned(), kind.to_owned(), "Cache-Control".to_owned(), "no-store".to_owned()];
+    for (name, value) in headers {
+        pairs.extend([(*name).to_owned(), value.clone()]);
+    }
+    host::respond(&host::prepare(status, pairs), request.id(), body)
+}
+
+/// A JSON answer.
+pub fn json(request: &Request, status: u16, body: &Value) -> JsValue {
+    answer(request, status, "application/json", &[], &body.to_string())
+}
+
+/// A JSON 200 whose body is written already.
+pub fn json_text(request: &Request, body: &str) -> JsValue {
+    thread_local! {
+        static PREPARED: JsValue = host::prepare(
+            200,
+            ["Content-Type", "application/json", "Cache-Control", "no-store"].map(str::to_owned).to_vec(),
+        );
+    }
+    PREPARED.with(|prepared| host::respond(prepared, request.id(), body))
+}
+
+/// Writes the precise reason of a refusal to the owner's log.
+pub fn log_refusal(request: &Request, code: Code, key: &str) {
+    let line = json!({"event": "refused", "request_id": request.id(), "code": code.as_str(), "key": key});
+    worker::console_log!("{line}");
+}
+
+/// A request id: `req_`, 12 random characters of this isolate, 6 that count.
+pub fn next_request_id() -> String {
+    thread_local! {
+        static PREFIX: String = {
+            let mut random = [0u8; 12];
+            // A weak prefix would only make ids less unique; requests are still answered.
+            let _ = getrandom::fill(&mut random);
+            random.iter().fold("req_".to_owned(), |text, byte| text + digit(u64::from(*byte)))
+        };
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    let mut number = NEXT.with(|next| next.replace(next.get() + 1));
+    let mut counter = [""; 6];
+    for place in counter.iter_mut().rev() {
+        *place = digit(number);
+        number /= 62;
+    }
+    PREFIX.with(|prefix| {
+        let mut id = String::with_capacity(22);
+        id.push_str(prefix);
+        counter.iter().for_each(|place| id.push_str(place));
+        id
+    })
+}
+
+fn digit(number: u64) -> &'static str {
+    const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let at = (number % 62) as usize;
+    &DIGITS[at..at + 1]
+}
