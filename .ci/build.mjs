@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { bindgen, root, run, setup, step, wasmToolchain } from './setup.mjs';
 
-const wasmDir = join(root, 'target', 'wasm32-unknown-unknown', 'release');
+/** Where Cargo leaves a wasm file. */
+const compiled = (name, targetDir = join(root, 'target')) => join(targetDir, 'wasm32-unknown-unknown', 'release', `${name}.wasm`);
 
 function newest(path) {
   if (!existsSync(path)) return 0;
@@ -20,10 +21,10 @@ function stale(output, inputs) {
   return [...inputs, fileURLToPath(import.meta.url)].some((input) => newest(input) > made);
 }
 
-function cargo(title, args) {
+function cargo(title, args, targetDir = join(root, 'target')) {
   const { cargo: command, env } = wasmToolchain();
   const end = step(title);
-  run(command, ['rustc', '--quiet', '--locked', '--release', '--target', 'wasm32-unknown-unknown', ...args], {
+  run(command, ['rustc', '--quiet', '--locked', '--release', '--target', 'wasm32-unknown-unknown', '--target-dir', targetDir, ...args], {
     what: title,
     env: { ...process.env, ...env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: [env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS, '-Ctarget-feature=+simd128'].filter(Boolean).join(' ') },
   });
@@ -34,7 +35,7 @@ function cargo(title, args) {
 function glue(target, wasm, out, name) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  run(bindgen, [target, join(wasmDir, wasm), out, name], { what: `glue for ${wasm}` });
+  run(bindgen, [target, wasm, out, name], { what: `glue for ${name}` });
   const file = join(out, `${name}_bg.wasm`);
   // The features that rustc uses by default, named one by one: --all-features would let the optimiser emit newer ones.
   const features = ['mutable-globals', 'sign-ext', 'nontrapping-float-to-int', 'bulk-memory', 'multivalue', 'reference-types', 'exception-handling', 'simd'];
@@ -55,11 +56,11 @@ async function esbuild(options) {
 async function buildPackage() {
   cargo('core for JavaScript', ['-p', 'keyward', '--features', 'js', '--lib', '--crate-type', 'cdylib']);
   const dist = join(root, 'dist');
-  const wasm = join(wasmDir, 'keyward.wasm');
+  const wasm = compiled('keyward');
   if (!stale(join(dist, 'index.d.ts'), [wasm, join(root, 'src', 'js'), bindgen])) return;
   const end = step('npm package');
   const work = join(root, 'build', 'package');
-  glue('web', 'keyward.wasm', work, 'core');
+  glue('web', wasm, work, 'core');
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
   copyFileSync(join(work, 'core_bg.wasm'), join(dist, 'keyward.wasm'));
@@ -92,15 +93,15 @@ async function buildPages() {
 
 /** build/worker (or another folder, with Cargo features): the Worker as it is deployed, entry and wasm. */
 export async function buildWorker({ out = join(root, 'build', 'worker'), features = [], title = 'Worker' } = {}) {
-  cargo(title, ['-p', 'keyward-worker', '--lib', '--crate-type', 'cdylib', ...(features.length ? ['--features', features.join(',')] : [])]);
-  const wasm = join(wasmDir, 'keyward_worker.wasm');
+  // A cdylib's file name does not tell its features apart, so each set of them has a target folder of its own.
+  const targetDir = join(root, 'target', ...features);
+  cargo(title, ['-p', 'keyward-worker', '--lib', '--crate-type', 'cdylib', ...(features.length ? ['--features', features.join(',')] : [])], targetDir);
+  const wasm = compiled('keyward_worker', targetDir);
   const entry = join(out, 'index.js');
-  const stamp = join(out, 'features');
-  const same = existsSync(stamp) && readFileSync(stamp, 'utf8') === features.join(',');
-  if (same && !stale(entry, [wasm, join(root, 'worker', 'entry.js'), bindgen])) return;
+  if (!stale(entry, [wasm, join(root, 'worker', 'entry.js'), bindgen])) return;
   const end = step(`${title}: glue`);
   const work = `${out}-glue`;
-  glue('worker', 'keyward_worker.wasm', work, 'worker');
+  glue('worker', wasm, work, 'worker');
   // The runtime hands the compiled module to a plain import; source-phase imports are not in every release of it.
   const js = join(work, 'worker.js');
   writeFileSync(js, readFileSync(js, 'utf8').replace('import source ', 'import '));
@@ -115,8 +116,19 @@ export async function buildWorker({ out = join(root, 'build', 'worker'), feature
     minifySyntax: true,
     minifyWhitespace: true,
   });
-  writeFileSync(stamp, features.join(','));
   end(size(entry, join(out, 'worker_bg.wasm')));
+}
+
+/** build/worker-faulty: the Worker with ways to make it fail, for the tests that it survives failing. */
+export const buildFaultyWorker = () =>
+  buildWorker({ out: join(root, 'build', 'worker-faulty'), features: ['fault-injection'], title: 'Worker that can be made to fail' });
+
+/** build/wasm-tests: the core's own tests, to be run as wasm. */
+export async function buildWasmTests() {
+  cargo('tests in wasm', ['-p', 'keyward-wasm-tests', '--lib', '--crate-type', 'cdylib']);
+  const out = join(root, 'build', 'wasm-tests');
+  const wasm = compiled('keyward_wasm_tests');
+  if (stale(join(out, 'tests.js'), [wasm, bindgen])) glue('web', wasm, out, 'tests');
 }
 
 export async function build() {

@@ -27,7 +27,7 @@ export function respond(prepared, requestId, body) {
 }
 
 /**
- * The client's address and country, from the platform alone. Bare workerd puts the peer's address into `cf.clientIp`,
+ * The client's address and country, from the platform alone. Bare workerd puts the peer (address:port) into `cf.clientIp`,
  * and then every header is the client's own word; Cloudflare sets `CF-Connecting-IP` itself and no `clientIp`.
  */
 export function client(request) {

@@ -4,7 +4,7 @@ use crate::host::{self, Header};
 use crate::response::Problem;
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A request being answered.
 pub struct Request {
@@ -68,7 +68,7 @@ impl Request {
     pub fn client(&self) -> (Option<IpAddr>, Option<String>) {
         let mut client = host::client(&self.host).into_iter();
         let mut next = || client.next().and_then(|value| value.as_string());
-        (next().and_then(|address| address.parse().ok()), next())
+        (next().and_then(|text| address(&text)), next())
     }
 
     /// The web origin that the browser names.
@@ -90,6 +90,11 @@ impl Request {
             Err(_) => Err(Problem::invalid("the body ended before it was whole")),
         }
     }
+}
+
+/// An address, or the one of a peer that was reported with its port.
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|peer| peer.ip()))
 }
 
 /// Reads an `Authorization` value (RFC 6750 §2.1): the scheme in any case, exactly one space, one token.
@@ -170,6 +175,14 @@ mod tests {
         for several in ["Bearer abc, Bearer def", "Bearer abc,def"] {
             assert_eq!(credential(several), Credential::Several, "{several}");
         }
+    }
+
+    #[test]
+    fn an_address_may_come_with_a_port() {
+        let (v4, v6) = ("192.0.2.7".parse().ok(), "2001:db8::1".parse().ok());
+        assert_eq!((address("192.0.2.7"), address("192.0.2.7:80")), (v4, v4));
+        assert_eq!((address("2001:db8::1"), address("[2001:db8::1]:80")), (v6, v6));
+        assert_eq!(address("unix:/run/socket"), None);
     }
 
     #[test]

@@ -1,0 +1,54 @@
+// `npm test`: sets up, checks, builds and runs every test, showing each runner's own output, and says at the end how
+// many of each kind passed.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, buildFaultyWorker, buildWasmTests } from './build.mjs';
+import { check } from './check.mjs';
+import { root, setup } from './setup.mjs';
+
+const start = Date.now();
+const results = [];
+
+/** Runs a test runner, passing its output on, and reads its counts. */
+async function runner(kind, command, args, read) {
+  process.stderr.write(`\nkeyward: ${kind}\n`);
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, FORCE_COLOR: '0' } });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    output += chunk;
+    process.stdout.write(chunk);
+  });
+  const code = await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
+  const { passed, failed } = read(output);
+  results.push({ kind, passed, failed: failed + (code !== 0 && failed === 0 ? 1 : 0) });
+}
+
+const sum = (output, pattern) => [...output.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
+const cargoCounts = (output) => ({ passed: sum(output, /(\d+) passed;/g), failed: sum(output, /(\d+) failed;/g) });
+const nodeCounts = (output) => ({ passed: sum(output, /^# pass (\d+)$/gm), failed: sum(output, /^# (?:fail|cancelled) (\d+)$/gm) });
+
+/** The test files of a folder, in node's own runner. */
+const nodeTests = (kind, folder, concurrency = 1) => {
+  const files = readdirSync(join(root, 'tests', folder)).filter((file) => file.endsWith('.test.mjs')).map((file) => join('tests', folder, file));
+  return runner(kind, process.execPath, ['--test', '--test-reporter=tap', '--test-timeout=180000', `--test-concurrency=${concurrency}`, ...files], nodeCounts);
+};
+
+setup({ tests: true });
+check();
+await build();
+await buildWasmTests();
+await buildFaultyWorker();
+
+await runner('Rust unit and property tests', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward', '-p', 'keyward-worker', '--lib'], cargoCounts);
+await runner('Vectors in native Rust', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward', '--test', 'vectors'], cargoCounts);
+await nodeTests('Vectors and tests in wasm', 'wasm');
+await nodeTests('The npm package, vectors included', 'package');
+await nodeTests('The Worker in workerd', 'worker');
+await nodeTests('The pages in Chromium', 'browser');
+
+console.log(`\nkeyward: ${((Date.now() - start) / 1000).toFixed(0)} s`);
+for (const { kind, passed, failed } of results) console.log(`  ${kind}: ${passed} passed, ${failed} failed`);
+const failed = results.reduce((total, result) => total + result.failed, 0);
+console.log(`${results.reduce((total, result) => total + result.passed, 0)} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,26 @@
+// What the built Worker shows to the outside: every export of its module is an entry point.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { root } from '../../.ci/setup.mjs';
+
+const folder = join(root, 'build', 'worker');
+
+test('the Worker exports its handler and its two Durable Objects, nothing else', () => {
+  const source = readFileSync(join(folder, 'index.js'), 'utf8');
+  const exported = [...source.matchAll(/export\s*\{([^}]*)\}/g)].flatMap(([, list]) => list.split(',').map((entry) => entry.split(/\sas\s/).pop().trim()));
+  assert.deepEqual(exported.sort(), ['KeyObject', 'ProjectObject', 'default']);
+  assert.ok(!/export\s+(default|const|class|function|async)/.test(source));
+});
+
+test('the Worker is uploaded in at most 300 KB gzip', () => {
+  const bytes = ['index.js', 'worker_bg.wasm'].reduce((sum, file) => sum + gzipSync(readFileSync(join(folder, file)), { level: 9 }).length, 0);
+  assert.ok(bytes <= 300 * 1024, `${bytes} bytes`);
+});
+
+test('the shipped Worker cannot be made to fail by name', () => {
+  assert.ok(!readFileSync(join(folder, 'worker_bg.wasm')).includes('injected'));
+  assert.ok(readFileSync(join(root, 'build', 'worker-faulty', 'worker_bg.wasm')).includes('injected'));
+});
