@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { root } from './setup.mjs';
 
 /** The compatibility date that every Worker here is run and deployed with. */
@@ -26,14 +26,14 @@ const embedded = (state, file) => `embed ${text(relative(state, file))}`;
 /**
  * keyward's own Worker as a service of a workerd configuration. Secrets are named, never written.
  *
- * @param options.wrapper a module that imports `./index.js` and is loaded in its place, to watch it
+ * @param options.wrappers modules of which the first is loaded in the Worker's place and imports it, to watch it
  */
-export function keywardService({ state, name = 'keyward', code = join(root, 'build', 'worker'), wrapper, settings }) {
+export function keywardService({ state, name = 'keyward', code = join(root, 'build', 'worker'), wrappers = [], settings }) {
   const bound = SETTINGS.filter((setting) => settings.includes(setting));
   return `(name = ${text(name)}, worker = (
     compatibilityDate = ${text(COMPATIBILITY_DATE)},
     modules = [
-      ${wrapper ? `(name = "wrapper.js", esModule = ${embedded(state, wrapper)}),` : ''}
+      ${wrappers.map((file) => `(name = ${text(basename(file))}, esModule = ${embedded(state, file)}),`).join('\n      ')}
       (name = "index.js", esModule = ${embedded(state, join(code, 'index.js'))}),
       (name = "worker_bg.wasm", wasm = ${embedded(state, join(code, 'worker_bg.wasm'))})
     ],
@@ -63,10 +63,9 @@ export function scriptService({ state, name, esModule, bindings = '' }) {
  * @param options.services `(…)` texts of further services
  * @param options.sockets `{name, service, port}`: port 0 takes a free one
  * @param options.env the environment that settings are bound from
- * @param options.v8Flags flags of the JavaScript engine, for measurements
  * @returns `{ports, process, exited, log}`: ports by socket name; `log` collects what the Workers print
  */
-export async function startWorkerd({ state, services, sockets, env = {}, v8Flags = [], onLog }) {
+export async function startWorkerd({ state, services, sockets, env = {}, onLog }) {
   const objects = join(state, 'objects');
   mkdirSync(objects, { recursive: true });
   const config = join(state, 'workerd.capnp');
@@ -76,8 +75,7 @@ const config :Workerd.Config = (
     ${services.join(',\n    ')},
     (name = "objects", disk = (path = ${text(objects)}, writable = true))
   ],
-  sockets = [${sockets.map(({ name, service, port = 0 }) => `(name = ${text(name)}, address = "127.0.0.1:${port}", http = (), service = ${text(service)})`).join(', ')}],
-  v8Flags = [${v8Flags.map(text).join(', ')}]
+  sockets = [${sockets.map(({ name, service, port = 0 }) => `(name = ${text(name)}, address = "127.0.0.1:${port}", http = (), service = ${text(service)})`).join(', ')}]
 );
 `);
   const child = spawn(workerdBinary(), ['serve', config, '--experimental', '--control-fd=3'], {
@@ -110,12 +108,12 @@ const config :Workerd.Config = (
 }
 
 /** Starts keyward's Worker with its pages, one socket. */
-export async function startKeyward({ state, port = 0, code, wrapper, env, v8Flags, onLog }) {
+export async function startKeyward({ state, port = 0, code, wrappers, env, onLog }) {
   const services = [
-    keywardService({ state, code, wrapper, settings: Object.keys(env) }),
+    keywardService({ state, code, wrappers, settings: Object.keys(env) }),
     scriptService({ state, name: 'assets', esModule: join(root, '.ci', 'assets.js'), bindings: '(name = "FILES", service = "files")' }),
     `(name = "files", disk = ${text(join(root, 'build', 'www'))})`,
   ];
-  const running = await startWorkerd({ state, services, sockets: [{ name: 'http', service: 'keyward', port }], env, v8Flags, onLog });
+  const running = await startWorkerd({ state, services, sockets: [{ name: 'http', service: 'keyward', port }], env, onLog });
   return { ...running, url: `http://127.0.0.1:${running.ports.http}` };
 }

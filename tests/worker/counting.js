@@ -1,4 +1,6 @@
-// The Worker with its storage calls counted (each message to a Durable Object is one), and its garbage collected on demand.
+// The Worker, watched: storage calls are counted (each message to a Durable Object is one), and the linear memory of its
+// WebAssembly instance, where an edge keeps all that it knows of keys, is measured.
+import { memory } from './memory.js';
 import worker, { KeyObject as Key, ProjectObject as Project } from './index.js';
 
 const calls = { key: 0, project: 0 };
@@ -20,7 +22,7 @@ export class ProjectObject extends Project {
 export default {
   fetch(request, env, ctx) {
     const { pathname } = new URL(request.url);
-    if (pathname === '/collect') globalThis.gc();
-    return pathname === '/calls' || pathname === '/collect' ? Response.json(calls) : worker.fetch(request, env, ctx);
+    if (pathname !== '/watched') return worker.fetch(request, env, ctx);
+    return Response.json({ calls, memory: memory() });
   },
 };

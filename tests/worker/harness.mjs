@@ -12,22 +12,21 @@ import { startKeyward } from '../../.ci/workerd.mjs';
 
 export { core };
 export const faulty = join(root, 'build', 'worker-faulty');
-export const countingWrapper = join(root, 'tests', 'worker', 'counting.js');
+export const watched = ['counting.js', 'memory.js'].map((file) => join(root, 'tests', 'worker', file));
 
 /** A running deployment. */
 export class Deployment {
   /**
    * @param options.env bindings to add or, as `undefined`, to leave out
    * @param options.code folder of another build of the Worker
-   * @param options.wrapper module that watches the Worker
-   * @param options.v8Flags flags of the JavaScript engine
+   * @param options.wrappers modules that watch the Worker
    */
-  static async start({ env = {}, code, wrapper, v8Flags } = {}) {
+  static async start({ env = {}, code, wrappers } = {}) {
     const made = newDeployment(core);
     const deployment = new Deployment();
     deployment.adminKey = made.adminKey;
     deployment.env = Object.fromEntries(Object.entries({ ...made.env, ...env }).filter(([, value]) => value !== undefined));
-    deployment.options = { code, wrapper, v8Flags };
+    deployment.options = { code, wrappers };
     deployment.state = mkdtempSync(join(tmpdir(), 'keyward-test-'));
     await deployment.run();
     return deployment;

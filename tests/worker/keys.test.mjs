@@ -1,11 +1,11 @@
 // A key is issued, verified at the edge and revoked; who manages; what survives a restart.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Deployment, core, countingWrapper, forge, mistyped } from './harness.mjs';
+import { Deployment, core, forge, mistyped, watched } from './harness.mjs';
 
 describe('keys', () => {
   let keyward;
-  before(async () => (keyward = await Deployment.start({ wrapper: countingWrapper })));
+  before(async () => (keyward = await Deployment.start({ wrappers: watched })));
   after(() => keyward.stop());
 
   test('a created key is VALID, its typo MALFORMED, its invented twin NOT_FOUND, and after revocation it is REVOKED', async () => {
@@ -134,7 +134,7 @@ describe('keys', () => {
   });
 
   test('storage calls: hot key none, invented key none, cold key one', async () => {
-    const calls = async () => (await keyward.call('GET', '/calls')).body;
+    const calls = async () => (await keyward.call('GET', '/watched')).body.calls;
     const spent = async (work) => {
       const start = await calls();
       await work();
