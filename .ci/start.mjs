@@ -49,17 +49,17 @@ Try it in another terminal, from this folder:
   ADMIN=$(cat .keyward/admin-key)
 
   # create a key: it is shown this once
-  NEW=$(curl -s ${url}/v1/keys -H "Authorization: Bearer $ADMIN" -d '{"name": "server-prod", "owner": "acme", "scopes": ["calls:create"]}'); echo "$NEW"
+  NEW=$(curl -s ${url}/v1/keys -H "Authorization: Bearer $ADMIN" --json '{"name": "server-prod", "owner": "acme", "scopes": ["calls:create"]}'); echo "$NEW"
   KEY=$(node -p 'JSON.parse(process.argv[1]).key' "$NEW"); ID=$(node -p 'JSON.parse(process.argv[1]).id' "$NEW")
 
   # verify it
-  curl -s ${url}/v1/keys/verify -H "Authorization: Bearer $ADMIN" -d "{\\"key\\": \\"$KEY\\", \\"scopes\\": [\\"calls:create\\"]}"
+  curl -s ${url}/v1/keys/verify -H "Authorization: Bearer $ADMIN" --json "{\\"key\\": \\"$KEY\\", \\"scopes\\": [\\"calls:create\\"]}"
 
   # use it, as a proxy would ask
   curl -si "${url}/v1/authorize?scope=calls:create" -H "Authorization: Bearer $KEY"
 
   # revoke it: from effective_by on, no edge accepts it
-  curl -s -X POST ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward"}'
+  curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" --json '{"reason": "trying keyward"}'
 
 Pages at ${url}/ · stop with Ctrl-C
 `);

@@ -9,4 +9,4 @@ let loading: Promise<void> | undefined;
  */
 export const ready = (source: unknown = new URL('./keyward.wasm', import.meta.url)): Promise<void> =>
   (loading ??= init({ module_or_path: source }).then(() => undefined));
-export * from './index.ts';
+export * from './index.js';

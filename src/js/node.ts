@@ -6,4 +6,4 @@ initSync({ module: readFileSync(new URL('./keyward.wasm', import.meta.url)) });
 
 /** Resolved from the start here; there for code that also runs in browsers. */
 export const ready = (): Promise<void> => Promise.resolve();
-export * from './index.ts';
+export * from './index.js';

@@ -7,4 +7,4 @@ initSync({ module });
 
 /** Resolved from the start here; there for code that also runs in browsers. */
 export const ready = (): Promise<void> => Promise.resolve();
-export * from './index.ts';
+export * from './index.js';
