@@ -399,6 +399,7 @@ fn verdict_json(verified: &Verified) -> String {
             )
         }
     };
+    out.push('\n');
     out
 }
 

@@ -1,4 +1,5 @@
-//! Answers: JSON, problem documents (RFC 9457), request ids. One place makes a status of a code.
+//! Answers: JSON, problem documents (RFC 9457), request ids. One place makes a status of a code. Bodies end in a line
+//! break, for whoever reads them in a terminal.
 
 use crate::host;
 use crate::request::Request;
@@ -125,7 +126,7 @@ impl Problem {
         document.insert("code".into(), self.code.into());
         document.insert("request_id".into(), request.id().into());
         document.extend(self.extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let body = Value::Object(document).to_string();
+        let body = format!("{}\n", Value::Object(document));
         answer(request, self.status, "application/problem+json", &self.headers, &body)
     }
 }
@@ -150,7 +151,7 @@ fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static str, 
 
 /// A JSON answer.
 pub fn json(request: &Request, status: u16, body: &Value) -> JsValue {
-    answer(request, status, "application/json", &[], &body.to_string())
+    answer(request, status, "application/json", &[], &format!("{body}\n"))
 }
 
 /// A JSON 200 whose body is written already.
