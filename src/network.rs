@@ -17,9 +17,12 @@ impl Range {
     pub fn parse(text: &str) -> Result<Self, String> {
         let net = match text.split_once('/') {
             None => text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())).map_err(|_| ()),
-            // The prefix is checked by hand for a plain number: "/+8" and "/08" are no prefixes.
-            Some((_, prefix)) if !is_plain_number(prefix) => Err(()),
-            Some(_) => text.parse::<IpNet>().map_err(|_| ()),
+            // Both parts are read here: ipnet takes "010.0.0.0" for 10.0.0.0, and "/+8" and "/08" for prefixes.
+            Some((address, prefix)) if is_plain_number(prefix) => match (address.parse(), prefix.parse()) {
+                (Ok(address), Ok(prefix)) => IpNet::new(address, prefix).map_err(|_| ()),
+                _ => Err(()),
+            },
+            Some(_) => Err(()),
         };
         let net = net.map_err(|()| "not an address or a range such as 192.0.2.0/24 or 2001:db8::/32".to_owned())?;
         let net = match net {

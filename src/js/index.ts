@@ -57,6 +57,17 @@ function text(value: unknown, name: string): string {
   return value;
 }
 
+/** A moment that is no finite number would be read as the epoch, at which nothing has expired. */
+function moment(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new KeywardError('TYPE', 'now must be a finite number of milliseconds');
+  return value;
+}
+
+function object<T extends object>(value: T, name: string): T {
+  if (typeof value !== 'object' || value === null) throw new KeywardError('TYPE', `${name} must be an object`);
+  return value;
+}
+
 /**
  * Makes a key from the runtime's random source.
  *
@@ -79,7 +90,9 @@ export function generateKey(options: { brand: string; environment?: string; tagK
  * @throws {KeywardError} `LENGTH`, `ALPHABET`, `STRUCTURE`, `BRAND` or `CHECK`: the first that applies
  */
 export function parseKey(key: string, options: { brand?: string } = {}): KeyParts {
-  return guarded(() => core.parseKey(text(key, 'key'), options.brand));
+  const { brand } = object(options, 'options');
+  if (brand !== undefined) text(brand, 'brand');
+  return guarded(() => core.parseKey(text(key, 'key'), brand));
 }
 
 /**
@@ -103,10 +116,16 @@ export function wasIssued(key: string, tagKey: string): boolean {
 }
 
 let codes: VerdictCode[] | undefined;
+/** The core's memory; a view of it is void once that has grown. */
+let bytes = new Uint8Array(0);
+
+/** Longest key text, in characters. */
+const MAX_LENGTH = 76;
 
 /** Digests keys for storing and verifies them against records in hand. */
 export class Verifier {
   readonly #inner: core.Verifier;
+  readonly #input: number;
 
   /**
    * @param options.brand the brand of the keys
@@ -115,9 +134,25 @@ export class Verifier {
    * @throws {KeywardError} `INVALID_SECRET`
    */
   constructor(options: { brand: string; rootSecret: string; retiredRootSecrets?: string[] }) {
-    const { brand, rootSecret, retiredRootSecrets = [] } = options;
+    const { brand, rootSecret, retiredRootSecrets = [] } = object(options, 'options');
+    if (!Array.isArray(retiredRootSecrets)) throw new KeywardError('TYPE', 'retiredRootSecrets must be an array');
+    for (const secret of retiredRootSecrets) text(secret, 'retiredRootSecrets');
     this.#inner = guarded(() => new core.Verifier(text(brand, 'brand'), text(rootSecret, 'rootSecret'), retiredRootSecrets));
+    this.#input = this.#inner.input;
     codes ??= core.verdictCodes() as VerdictCode[];
+  }
+
+  /** Writes a text where the core checks it. False for what cannot be a key, which is then not written. */
+  #write(key: unknown): key is string {
+    if (typeof key !== 'string' || key.length > MAX_LENGTH) return false;
+    if (bytes.length === 0) bytes = new Uint8Array(core.linearMemory().buffer);
+    const at = this.#input;
+    for (let i = 0; i < key.length; i += 1) {
+      const code = key.charCodeAt(i);
+      if (code > 127) return false;
+      bytes[at + i] = code;
+    }
+    return true;
   }
 
   /**
@@ -133,7 +168,15 @@ export class Verifier {
    * @throws {KeywardError} `INVALID_REQUEST`
    */
   hold(stored: object): void {
-    guarded(() => this.#inner.hold(JSON.stringify(stored)));
+    object(stored, 'stored');
+    let json: string | undefined;
+    try {
+      json = JSON.stringify(stored);
+    } catch {
+      // A circle, a bigint or a throwing toJSON; its message may hold anything.
+    }
+    if (json === undefined) throw new KeywardError('TYPE', 'stored must be plain JSON');
+    guarded(() => this.#inner.hold(json));
   }
 
   /** Lets a stored key go; whether it was held. */
@@ -146,8 +189,7 @@ export class Verifier {
    * @param now milliseconds since the epoch; the runtime's clock if left out
    */
   check(key: string, now: number = Date.now()): VerdictCode {
-    if (typeof key !== 'string') return 'MALFORMED';
-    return codes![this.#inner.check(key, now)]!;
+    return this.#write(key) ? codes![this.#inner.check(key.length, moment(now))]! : 'MALFORMED';
   }
 
   /**
@@ -155,7 +197,7 @@ export class Verifier {
    * @throws {KeywardError} `INVALID_REQUEST` where `scope` is not `resource:action`
    */
   checkScope(key: string, scope: string, now: number = Date.now()): VerdictCode {
-    if (typeof key !== 'string') return 'MALFORMED';
-    return guarded(() => codes![this.#inner.checkScope(key, text(scope, 'scope'), now)]!);
+    if (!this.#write(key)) return 'MALFORMED';
+    return guarded(() => codes![this.#inner.checkScope(key.length, text(scope, 'scope'), moment(now))]!);
   }
 }

@@ -6,13 +6,15 @@ declare module 'keyward-core' {
   export function parseKey(text: string, brand?: string): { brand: string; environment: string; id: string; redacted: string };
   export function wasIssued(text: string, tagKey: string): boolean;
   export function verdictCodes(): string[];
+  export function linearMemory(): WebAssembly.Memory;
   export class Verifier {
     constructor(brand: string, rootSecret: string, retired: string[]);
     digest(text: string): { root: string; hmac: string };
     hold(stored: string): void;
     release(id: string): boolean;
-    check(text: string, now: number): number;
-    checkScope(text: string, scope: string, now: number): number;
+    readonly input: number;
+    check(length: number, now: number): number;
+    checkScope(length: number, scope: string, now: number): number;
     free(): void;
   }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{BadSecret, Invalid, Malformed};
 use crate::id_map::{IdMap, key_of};
-use crate::key::{Key, KeyText, TagKeys};
+use crate::key::{Key, KeyText, MAX_LENGTH, TagKeys};
 use crate::record::StoredKey;
 use crate::root::{Peppers, RootSecret};
 use crate::scope::Needed;
@@ -76,6 +76,8 @@ pub struct Verifier {
     brand: String,
     peppers: Peppers,
     held: IdMap<StoredKey>,
+    /// Where JavaScript writes the text to check: passing a string would allocate and free one for each call.
+    input: Box<[u8; MAX_LENGTH]>,
 }
 
 #[wasm_bindgen]
@@ -86,7 +88,12 @@ impl Verifier {
         let current = RootSecret::from_hex(root_secret).map_err(bad_secret)?;
         let retired: Vec<RootSecret> =
             retired.iter().map(|hex| RootSecret::from_hex(hex)).collect::<Result<_, _>>().map_err(bad_secret)?;
-        Ok(Self { brand, peppers: Peppers::new(&current, &retired), held: IdMap::default() })
+        Ok(Self {
+            brand,
+            peppers: Peppers::new(&current, &retired),
+            held: IdMap::default(),
+            input: Box::new([0; MAX_LENGTH]),
+        })
     }
 
     /// The digest to store for a key: `{root, hmac}`.
@@ -97,8 +104,10 @@ impl Verifier {
 
     /// Takes a stored key, as JSON, in hand; it replaces an earlier one of the same id.
     pub fn hold(&mut self, stored: &str) -> Result<(), JsValue> {
-        let stored: StoredKey =
-            serde_json::from_str(stored).map_err(|e| failure(Invalid::CODE, &format!("not a stored key: {e}")))?;
+        // serde's own words repeat the value, which may be a secret in the wrong place.
+        let stored: StoredKey = serde_json::from_str(stored).map_err(|e| {
+            failure(Invalid::CODE, &format!("not a stored key: line {} column {}", e.line(), e.column()))
+        })?;
         let id = key_of(&stored.record.id).ok_or_else(|| failure(Invalid::CODE, "record.id: is no id"))?;
         self.held.insert(id, stored);
         Ok(())
@@ -109,16 +118,29 @@ impl Verifier {
         key_of(id).is_some_and(|id| self.held.remove(&id).is_some())
     }
 
-    /// The verdict on a key text at `now` (milliseconds since the epoch), as an index into `verdictCodes`.
-    pub fn check(&self, text: &str, now: f64) -> u32 {
-        self.decide(text, &[], now) as u32
+    /// Address, in the linear memory, of the `MAX_LENGTH` bytes that [`Verifier::check`] reads.
+    #[wasm_bindgen(getter)]
+    pub fn input(&self) -> *const u8 {
+        self.input.as_ptr()
+    }
+
+    /// The verdict, at `now` (milliseconds since the epoch), on the text of `length` ASCII bytes that was written to the
+    /// input; as an index into `verdictCodes`.
+    pub fn check(&self, length: usize, now: f64) -> u32 {
+        match self.input.get(..length).map(std::str::from_utf8) {
+            Some(Ok(text)) => self.decide(text, &[], now) as u32,
+            _ => Code::Malformed as u32,
+        }
     }
 
     /// As `check`, for a request that needs one scope.
     #[wasm_bindgen(js_name = checkScope)]
-    pub fn check_scope(&self, text: &str, scope: &str, now: f64) -> Result<u32, JsValue> {
+    pub fn check_scope(&self, length: usize, scope: &str, now: f64) -> Result<u32, JsValue> {
         let needed = Needed::parse(scope).map_err(|problem| failure(Invalid::CODE, problem))?;
-        Ok(self.decide(text, &[needed], now) as u32)
+        Ok(match self.input.get(..length).map(std::str::from_utf8) {
+            Some(Ok(text)) => self.decide(text, &[needed], now) as u32,
+            _ => Code::Malformed as u32,
+        })
     }
 }
 
@@ -133,6 +155,12 @@ impl Verifier {
             }
         }
     }
+}
+
+/// The linear memory, for writing inputs.
+#[wasm_bindgen(js_name = linearMemory)]
+pub fn linear_memory() -> JsValue {
+    wasm_bindgen::memory()
 }
 
 /// The names of the verdicts, by the index that `check` answers.

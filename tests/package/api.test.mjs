@@ -1,0 +1,347 @@
+// How the JavaScript API behaves at its edges: what it refuses and how, what it never shows, what survives.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KeywardError, Verifier, generateKey, parseKey, ready, redactKey, wasIssued } from '../../dist/node.js';
+
+const CODES = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'INVALID_REQUEST', 'INVALID_SECRET', 'TYPE'];
+const ROOT_SECRET = 'ab'.repeat(32);
+const TAG_KEY = 'cd'.repeat(32);
+const KEY = generateKey({ brand: 'psk' });
+
+const record = {
+  id: parseKey(KEY).id, brand: 'psk', environment: 'live', name: 'server-prod', owner: 'acme', scopes: ['calls:create'],
+  created_at: '2026-01-01T00:00:00.000Z', updated_at: '2026-01-01T00:00:00.000Z', not_before: null, expires_at: null,
+  allowed_ips: [], denied_ips: [], allowed_countries: [], allowed_origins: [], max_staleness_seconds: 5, metadata: {},
+  status: 'active', revoked_at: null, revoke_reason: null, version: 1,
+};
+
+function verifier() {
+  return new Verifier({ brand: 'psk', rootSecret: ROOT_SECRET });
+}
+
+function stored(change = {}, secrets = [verifier().digest(KEY)]) {
+  return { record: { ...record, ...change }, secrets };
+}
+
+function holding(change) {
+  const held = verifier();
+  held.hold(stored(change));
+  return held;
+}
+
+/** Fails if a text shows eight characters in a row of the key's secret. */
+function showsNoSecret(text, key) {
+  const secret = key.slice(key.length - 33);
+  for (let at = 0; at + 8 <= secret.length; at += 1) assert.ok(!text.includes(secret.slice(at, at + 8)), `shows the secret: ${text}`);
+}
+
+/** The error of a call that must be refused as keyward refuses: by a KeywardError with a documented code. */
+function refusal(call, what) {
+  let error;
+  try {
+    call();
+  } catch (caught) {
+    error = caught;
+  }
+  assert.ok(error !== undefined, `${what}: was taken`);
+  assert.ok(error instanceof KeywardError, `${what}: ${error?.constructor?.name}: ${error?.message}`);
+  assert.ok(error instanceof Error && error.name === 'KeywardError', what);
+  assert.ok(CODES.includes(error.code), `${what}: ${error.code}`);
+  assert.ok(error.message.length > 0 && error.message.length < 300, `${what}: a message of ${error.message.length} characters`);
+  return error;
+}
+
+/** Fails unless the next call of each kind works as ever. */
+function worksAsEver(what) {
+  assert.equal(parseKey(KEY, { brand: 'psk' }).id, record.id, what);
+  assert.equal(holding({}).checkScope(KEY, 'calls:create'), 'VALID', what);
+  assert.match(generateKey({ brand: 'psk', tagKey: TAG_KEY }), /^psk_live_/, what);
+}
+
+const replaced = (at, by) => KEY.slice(0, at) + by + KEY.slice(at + 1);
+const nearlyKeys = {
+  'an empty text': '',
+  'a key cut off': KEY.slice(0, -1),
+  'a key with something after it': `${KEY}0`,
+  'a key and a newline': `${KEY}\n`,
+  'a key with a wrong check': replaced(58, KEY[58] === '0' ? '1' : '0'),
+  'a key in quotes': `"${KEY}"`,
+  'two keys': KEY + KEY,
+  'a key with its scheme': `Bearer ${KEY}`,
+  'a key in upper case': KEY.toUpperCase(),
+};
+
+// Whatever is no string, among it what would become the key if it were asked to.
+const notStrings = {
+  'undefined': undefined, 'null': null, 'a number': 5, 'NaN': Number.NaN, 'a bigint': 10n, 'a boolean': true, 'a symbol': Symbol('key'),
+  'an array': [], 'an array of the key': [KEY], 'an object': {}, 'a function': () => KEY,
+  'a String object': Object(KEY), 'an object that becomes the key': { toString: () => KEY, toJSON: () => KEY },
+};
+
+test('what is no key is refused with a code, and the error never shows the text', () => {
+  for (const [what, text] of Object.entries(nearlyKeys)) {
+    const calls = [() => parseKey(text), () => parseKey(text, { brand: 'psk' }), () => wasIssued(text, TAG_KEY), () => verifier().digest(text)];
+    for (const call of calls) {
+      const error = refusal(call, what);
+      for (const shown of [error.message, String(error), error.stack, JSON.stringify(error)]) showsNoSecret(shown, KEY);
+    }
+    assert.equal(verifier().check(text), 'MALFORMED', what);
+  }
+  worksAsEver('after texts that are no keys');
+});
+
+test('a key in a place where none belongs is refused without being shown', () => {
+  const places = {
+    'brand': () => generateKey({ brand: KEY }),
+    'environment': () => generateKey({ brand: 'psk', environment: KEY }),
+    'tag key': () => generateKey({ brand: 'psk', tagKey: KEY }),
+    'tag key asked about': () => wasIssued(KEY, KEY),
+    'expected brand': () => parseKey(KEY, { brand: KEY }),
+    'root secret': () => new Verifier({ brand: 'psk', rootSecret: KEY }),
+    'retired root secret': () => new Verifier({ brand: 'psk', rootSecret: ROOT_SECRET, retiredRootSecrets: [KEY] }),
+    'scope': () => verifier().checkScope(KEY, KEY),
+  };
+  for (const [what, call] of Object.entries(places)) showsNoSecret(refusal(call, what).message, KEY);
+});
+
+test('a key in a stored record where none belongs is refused without being shown', async (t) => {
+  const places = {
+    'for the stored key': KEY,
+    'for the record': { record: KEY, secrets: [] },
+    'for the secrets': { record, secrets: KEY },
+    'for a secret': { record, secrets: [KEY] },
+    'for a root name': { record, secrets: [{ root: KEY, hmac: KEY }] },
+    ...Object.fromEntries(
+      ['scopes', 'created_at', 'expires_at', 'allowed_ips', 'max_staleness_seconds', 'metadata', 'status', 'version'].map((field) => [
+        `in ${field}`,
+        stored({ [field]: KEY }),
+      ]),
+    ),
+    'in a list of scopes': stored({ scopes: [KEY] }),
+    'in a list of ranges': stored({ allowed_ips: [KEY] }),
+  };
+  for (const [what, value] of Object.entries(places)) {
+    await t.test(what, () => {
+      const error = refusal(() => verifier().hold(value), what);
+      assert.equal(error.code === 'INVALID_REQUEST' || error.code === 'TYPE', true, error.code);
+      showsNoSecret(error.message, KEY);
+    });
+  }
+});
+
+test('whatever is no string is refused where a string belongs, and the next call works', async (t) => {
+  const places = {
+    'parseKey key': (value) => parseKey(value),
+    'parseKey brand': (value) => parseKey(KEY, { brand: value }),
+    'generateKey brand': (value) => generateKey({ brand: value }),
+    'generateKey environment': (value) => generateKey({ brand: 'psk', environment: value }),
+    'generateKey tagKey': (value) => generateKey({ brand: 'psk', tagKey: value }),
+    'wasIssued key': (value) => wasIssued(value, TAG_KEY),
+    'wasIssued tagKey': (value) => wasIssued(KEY, value),
+    'Verifier brand': (value) => new Verifier({ brand: value, rootSecret: ROOT_SECRET }),
+    'Verifier rootSecret': (value) => new Verifier({ brand: 'psk', rootSecret: value }),
+    'Verifier retiredRootSecrets, an entry': (value) => new Verifier({ brand: 'psk', rootSecret: ROOT_SECRET, retiredRootSecrets: [value] }),
+    'digest': (value) => verifier().digest(value),
+    'release': (value) => verifier().release(value),
+    'checkScope scope': (value) => holding({}).checkScope(KEY, value),
+  };
+  // Left out is what these mean by undefined.
+  const optional = ['parseKey brand', 'generateKey environment', 'generateKey tagKey'];
+  for (const [place, call] of Object.entries(places)) {
+    await t.test(place, () => {
+      for (const [what, value] of Object.entries(notStrings)) {
+        if (value === undefined && optional.includes(place)) continue;
+        assert.equal(refusal(() => call(value), what).code, 'TYPE', what);
+        worksAsEver(`${place}: after ${what}`);
+      }
+    });
+  }
+});
+
+test('whatever is no string is a malformed key and redacts to nothing', () => {
+  const held = holding({});
+  for (const [what, value] of Object.entries(notStrings)) {
+    assert.equal(held.check(value), 'MALFORMED', what);
+    assert.equal(held.checkScope(value, 'calls:create'), 'MALFORMED', what);
+    assert.equal(redactKey(value), '[not a key]', what);
+  }
+  worksAsEver('after values that are no keys');
+});
+
+test('options that are none are refused, and the next call works', async (t) => {
+  const circular = {};
+  circular.self = circular;
+  const list = (retiredRootSecrets) => new Verifier({ brand: 'psk', rootSecret: ROOT_SECRET, retiredRootSecrets });
+  const calls = {
+    'generateKey of nothing': () => generateKey(),
+    'generateKey of null': () => generateKey(null),
+    'parseKey with null': () => parseKey(KEY, null),
+    'Verifier of nothing': () => new Verifier(),
+    'Verifier of null': () => new Verifier(null),
+    'retired root secrets as null': () => list(null),
+    'retired root secrets as a number': () => list(5),
+    'retired root secrets as an object': () => list({}),
+    'retired root secrets as one text': () => list(ROOT_SECRET),
+    'hold of nothing': () => verifier().hold(),
+    'hold of null': () => verifier().hold(null),
+    'hold of a number': () => verifier().hold(5),
+    'hold of a function': () => verifier().hold(() => stored()),
+    'hold of an empty object': () => verifier().hold({}),
+    'hold of an array': () => verifier().hold([]),
+    'hold of a circle': () => verifier().hold(circular),
+    'hold of an object that is nothing in JSON': () => verifier().hold({ toJSON: () => undefined }),
+    'hold of a bigint inside': () => verifier().hold(stored({ version: 1n })),
+  };
+  for (const [what, call] of Object.entries(calls)) {
+    await t.test(what, () => {
+      refusal(call, what);
+      worksAsEver(`after ${what}`);
+    });
+  }
+});
+
+test('empty strings are refused like any other that does not fit', () => {
+  assert.equal(refusal(() => parseKey(''), 'key').code, 'LENGTH');
+  assert.equal(refusal(() => parseKey(KEY, { brand: '' }), 'expected brand').code, 'BRAND');
+  assert.equal(refusal(() => generateKey({ brand: '' }), 'brand').code, 'INVALID_REQUEST');
+  assert.equal(refusal(() => generateKey({ brand: 'psk', environment: '' }), 'environment').code, 'INVALID_REQUEST');
+  assert.equal(refusal(() => generateKey({ brand: 'psk', tagKey: '' }), 'tag key').code, 'INVALID_SECRET');
+  assert.equal(refusal(() => new Verifier({ brand: 'psk', rootSecret: '' }), 'root secret').code, 'INVALID_SECRET');
+  assert.equal(refusal(() => verifier().checkScope(KEY, ''), 'scope').code, 'INVALID_REQUEST');
+  assert.equal(verifier().check(''), 'MALFORMED');
+  assert.equal(verifier().release(''), false);
+  assert.equal(redactKey(''), '[not a key]');
+  worksAsEver('after empty strings');
+});
+
+test('lone surrogates are refused, and the next call works', () => {
+  for (const surrogate of ['\ud800', '\udc00', '\udc00\ud800']) {
+    assert.equal(refusal(() => parseKey(replaced(30, surrogate)), 'in a key').code, 'ALPHABET');
+    assert.equal(refusal(() => generateKey({ brand: `ps${surrogate}` }), 'in a brand').code, 'INVALID_REQUEST');
+    assert.equal(refusal(() => verifier().checkScope(KEY, `calls:${surrogate}`), 'in a scope').code, 'INVALID_REQUEST');
+    assert.equal(refusal(() => verifier().hold(stored({ owner: surrogate })), 'in a record').code, 'INVALID_REQUEST');
+    assert.equal(verifier().check(replaced(30, surrogate)), 'MALFORMED');
+    assert.equal(verifier().release(surrogate), false);
+    assert.equal(redactKey(KEY + surrogate), '[not a key]');
+    worksAsEver('after a lone surrogate');
+  }
+});
+
+test('strings of ten megabytes are refused, and the next call works', () => {
+  for (const [what, text] of [['ASCII', 'x'.repeat(1e7)], ['two-byte', 'é'.repeat(5e6)], ['surrogate pairs', '🔑'.repeat(25e5)], ['the key again and again', KEY.repeat(2e5)]]) {
+    assert.equal(refusal(() => parseKey(text), what).code, 'LENGTH');
+    assert.equal(refusal(() => parseKey(KEY, { brand: text }), what).code, 'BRAND');
+    assert.equal(refusal(() => generateKey({ brand: text }), what).code, 'INVALID_REQUEST');
+    assert.equal(refusal(() => wasIssued(KEY, text), what).code, 'INVALID_SECRET');
+    assert.equal(refusal(() => new Verifier({ brand: 'psk', rootSecret: text }), what).code, 'INVALID_SECRET');
+    assert.equal(refusal(() => verifier().checkScope(KEY, text), what).code, 'INVALID_REQUEST');
+    refusal(() => verifier().hold(stored({ status: text })), what);
+    assert.equal(verifier().check(text), 'MALFORMED');
+    assert.equal(verifier().release(text), false);
+    assert.equal(redactKey(text), '[not a key]');
+    worksAsEver(`after ${what}`);
+  }
+});
+
+test('a moment that is no finite number never makes an expired or a future key valid', async (t) => {
+  const expired = holding({ expires_at: '2026-02-01T00:00:00Z' });
+  const future = holding({ not_before: '9000-01-01T00:00:00Z' });
+  const moments = { 'NaN': Number.NaN, 'Infinity': Infinity, '-Infinity': -Infinity, 'null': null, 'a text': 'yesterday', 'an object': {}, 'an array': [], 'a boolean': false, 'a bigint': 5n, 'an invalid date': new Date('x') };
+  for (const [what, now] of Object.entries(moments)) {
+    await t.test(what, () => {
+      for (const held of [expired, future]) {
+        for (const call of [() => held.check(KEY, now), () => held.checkScope(KEY, 'calls:create', now)]) {
+          let code;
+          try {
+            code = call();
+          } catch (error) {
+            assert.ok(error instanceof KeywardError, `${what}: ${error}`);
+          }
+          assert.notEqual(code, 'VALID', what);
+        }
+      }
+    });
+  }
+});
+
+test('a verdict at a moment left out is that of now', () => {
+  const at = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
+  assert.equal(holding({ expires_at: at(3600) }).check(KEY), 'VALID');
+  assert.equal(holding({ expires_at: at(-3600) }).check(KEY), 'EXPIRED');
+  assert.equal(holding({ not_before: at(3600) }).check(KEY, undefined), 'NOT_YET_VALID');
+});
+
+test('what is held replaces what was held under the same id, and what is released is not found', () => {
+  const held = holding({});
+  assert.equal(held.check(KEY), 'VALID');
+  held.hold(stored({ status: 'disabled' }));
+  assert.equal(held.check(KEY), 'DISABLED');
+  assert.throws(() => held.hold(stored({ status: 'unheard of' })));
+  assert.equal(held.check(KEY), 'DISABLED', 'what is refused replaces nothing');
+  assert.equal(held.release(record.id), true);
+  assert.equal(held.release(record.id), false);
+  assert.equal(held.check(KEY), 'NOT_FOUND');
+});
+
+test('what a verifier took in hand does not change with the object it was taken from', () => {
+  const object = stored();
+  const held = verifier();
+  held.hold(object);
+  object.record.status = 'revoked';
+  object.secrets.length = 0;
+  assert.equal(held.check(KEY), 'VALID');
+});
+
+test('metadata named like parts of an object stays data', () => {
+  const metadata = JSON.parse('{"__proto__": {"polluted": true, "status": "revoked"}, "constructor": {"prototype": {"polluted": true}}, "toString": "x", "toJSON": null}');
+  assert.ok(Object.hasOwn(metadata, '__proto__'));
+  assert.equal(holding({ metadata }).check(KEY), 'VALID');
+  assert.equal({}.polluted, undefined);
+  assert.equal(Object.getPrototypeOf(parseKey(KEY)), Object.prototype);
+  assert.deepEqual(Object.keys(parseKey(KEY)), ['brand', 'environment', 'id', 'redacted']);
+  assert.deepEqual(Object.keys(verifier().digest(KEY)), ['root', 'hmac']);
+});
+
+test('ten thousand generated keys are all different and all well formed', () => {
+  for (const tagKey of [undefined, TAG_KEY]) {
+    const [keys, ids, secrets, characters] = [new Set(), new Set(), new Set(), new Set()];
+    for (let made = 0; made < 10_000; made += 1) {
+      const key = generateKey({ brand: 'acme2', environment: 'test', tagKey });
+      assert.match(key, /^acme2_test_[0-9A-Za-z]{16}_[0-9A-Za-z]{33}$/);
+      const parts = parseKey(key, { brand: 'acme2' });
+      assert.equal(parts.redacted, `acme2_test_${parts.id}_…`);
+      if (tagKey) assert.ok(wasIssued(key, tagKey));
+      keys.add(key);
+      ids.add(parts.id);
+      const secret = key.slice(28, 55);
+      secrets.add(secret);
+      for (const character of secret) characters.add(character);
+    }
+    assert.deepEqual([keys.size, ids.size, secrets.size, characters.size], [10_000, 10_000, 10_000, 62]);
+  }
+});
+
+test('without a tag key an id is not one that was issued under any', () => {
+  const issued = Array.from({ length: 100 }, () => wasIssued(generateKey({ brand: 'psk' }), TAG_KEY));
+  assert.ok(!issued.includes(true));
+});
+
+test('redaction shows the public part of a key and never the text of what is none', () => {
+  const redacted = redactKey(KEY);
+  assert.equal(redacted, `psk_live_${record.id}_…`);
+  showsNoSecret(redacted, KEY);
+  for (const [what, text] of Object.entries(nearlyKeys)) assert.equal(redactKey(text), '[not a key]', what);
+  assert.equal(redactKey(redacted), '[not a key]', 'a redacted form');
+});
+
+test('an error is an Error of the class that the package exports', () => {
+  const error = refusal(() => parseKey('x'), 'a short text');
+  assert.equal(Object.getPrototypeOf(error), KeywardError.prototype);
+  assert.equal(Object.prototype.toString.call(error), '[object Error]');
+  assert.match(error.stack, /api\.test\.mjs/, 'the stack leads to the caller');
+  assert.equal(new KeywardError('TYPE', 'words').code, 'TYPE');
+});
+
+test('the package is ready from the start in Node', async () => {
+  assert.equal(await ready(), undefined);
+});
