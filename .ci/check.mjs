@@ -1,4 +1,5 @@
 // `npm run check`: formatting, lints with warnings denied, types, and whether what every dependency asks for is allowed.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,6 +55,13 @@ function licences() {
   end(`${all.length} packages`);
 }
 
+/** Recomputes every vector with an implementation that shares no line with the core. */
+function reference() {
+  const end = step('vectors against the independent reference');
+  if (spawnSync('python3', ['--version']).error) return end('left out: no python3 here');
+  end(run('python3', ['tests/vectors/reference.py', '--check'], { what: 'the reference' }).trim().split('\n').pop());
+}
+
 export function check() {
   process.stderr.write('keyward: checks\n');
   const end = step('formatting');
@@ -65,6 +73,7 @@ export function check() {
   run('cargo', ['clippy', '--quiet', '--locked', '-p', 'keyward-worker', '--features', 'fault-injection', '--', '-Dwarnings'], { what: 'clippy' });
   lint();
   licences();
+  reference();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
