@@ -14,7 +14,7 @@ pub struct Request {
 }
 
 /// How a caller presented himself.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Credential {
     /// No `Authorization`, or an empty one.
     None,
@@ -24,6 +24,17 @@ pub enum Credential {
     NotBearer,
     /// Two headers, or two credentials in one.
     Several,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::NotBearer => "NotBearer",
+            Self::Several => "Several",
+        })
+    }
 }
 
 impl Request {
