@@ -4,44 +4,48 @@
 import { DurableObject } from 'cloudflare:workers';
 import * as core from 'keyward-worker';
 
-/** Rejections of everything that waits for the instance. */
+/** Whoever waits for the instance: called with the error that ended it. */
 const waiting = new Set();
 /** Counts instances: an object made by an earlier one is gone with it. */
 let generation = 0;
+/** Traps that were dealt with; one may surface in several places. */
+const met = new WeakSet();
 
-/** Replaces the instance after a trap and fails whoever waits for it. */
-function replaceInstance(error) {
-  console.error(JSON.stringify({ event: 'panic', message: String(error?.message ?? error), waiting: waiting.size }));
+/** Replaces the instance where the error is a trap, which leaves it unusable, and fails whoever waits for it. */
+function recover(error) {
+  if (!(error instanceof WebAssembly.RuntimeError) || met.has(error)) return;
+  met.add(error);
+  console.error(JSON.stringify({ event: 'panic', message: error.message, waiting: waiting.size }));
   core.__wbg_reset_state();
   generation += 1;
-  const lost = [...waiting];
-  waiting.clear();
-  for (const reject of lost) reject(error);
+  for (const lost of [...waiting]) lost(error);
 }
 
-const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
-
 // A trap inside a task of the instance surfaces here; the promise of that task would never settle.
-addEventListener('error', (event) => {
-  if (isTrap(event.error)) replaceInstance(event.error);
-});
-addEventListener('unhandledrejection', (event) => {
-  if (isTrap(event.reason)) replaceInstance(event.reason);
-});
+addEventListener('error', (event) => recover(event.error));
+addEventListener('unhandledrejection', (event) => recover(event.reason));
 
-/** Calls into the instance; what it answers later is awaited together with the end of the instance. */
-function guarded(call) {
+/** Calls into the instance. What it answers later is awaited together with its end; `otherwise` makes of an error. */
+function guarded(call, otherwise) {
   let answer;
   try {
     answer = call();
   } catch (error) {
-    if (isTrap(error)) replaceInstance(error);
-    throw error;
+    recover(error);
+    return otherwise(error);
   }
   if (!(answer instanceof Promise)) return answer;
-  return new Promise((resolve, reject) => {
-    waiting.add(reject);
-    answer.then(resolve, reject).finally(() => waiting.delete(reject));
+  return new Promise((resolve) => {
+    const lost = (error) => {
+      waiting.delete(lost);
+      recover(error);
+      resolve(otherwise(error));
+    };
+    waiting.add(lost);
+    answer.then((value) => {
+      waiting.delete(lost);
+      resolve(value);
+    }, lost);
   });
 }
 
@@ -65,12 +69,7 @@ function failed() {
 
 export default {
   fetch(request, env) {
-    try {
-      const answer = guarded(() => core.fetch(request, env));
-      return answer instanceof Promise ? answer.catch(failed) : answer;
-    } catch {
-      return failed();
-    }
+    return guarded(() => core.fetch(request, env), failed);
   },
 };
 
@@ -91,16 +90,16 @@ class Shell extends DurableObject {
 export class KeyObject extends Shell {
   #core = () => this.inner(() => new core.KeyObject(this.ctx, this.env));
   handle(message) {
-    return guarded(() => this.#core().handle(message));
+    return guarded(() => this.#core().handle(message), (error) => Promise.reject(error));
   }
   alarm() {
-    return guarded(() => this.#core().alarm());
+    return guarded(() => this.#core().alarm(), (error) => Promise.reject(error));
   }
 }
 
 export class ProjectObject extends Shell {
   #core = () => this.inner(() => new core.ProjectObject(this.ctx));
   handle(message) {
-    return guarded(() => this.#core().handle(message));
+    return guarded(() => this.#core().handle(message), (error) => Promise.reject(error));
   }
 }

@@ -2,10 +2,10 @@
 
 use crate::authorize::authorize;
 use crate::edge::{Caller, Isolate, Leased, Mode, Verified};
-use crate::host::{self, clock};
+use crate::host::{self, Body, clock};
 use crate::messages::{FromKey, FromProject, ToKey, ToProject};
-use crate::request::{Credential, Request};
-use crate::response::{Problem, json, json_text, log_refusal};
+use crate::request::{Credential, MOST_BODY, Request, json_text};
+use crate::response::{Problem, json, json_body, log_refusal};
 use keyward::draft::Draft;
 use keyward::error::Invalid;
 use keyward::fields::Fields;
@@ -21,18 +21,32 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen_futures::future_to_promise;
+
+/// The scope that verifying needs.
+const VERIFY: &str = "keyward.keys:verify";
 
 /// Endpoints that wait for something: their answer, or the problem to answer instead.
 type Answer = Result<JsValue, Problem>;
 
 /// Answers a request.
 pub fn route(isolate: Rc<Isolate>, request: Request) -> JsValue {
-    if request.path() == "/v1/authorize" {
-        return authorize(isolate, request);
+    match request.path() {
+        "/v1/authorize" => authorize(isolate, request),
+        "/v1/keys/verify" => verify_at_once(isolate, request),
+        _ => later(isolate, request, async |isolate, request| answer(isolate, request).await),
     }
+}
+
+/// A promise of an endpoint's answer.
+fn later(
+    isolate: Rc<Isolate>,
+    request: Request,
+    endpoint: impl AsyncFnOnce(&Isolate, &Request) -> Answer + 'static,
+) -> JsValue {
     future_to_promise(async move {
-        Ok(match answer(&isolate, &request).await {
+        Ok(match endpoint(&isolate, &request).await {
             Ok(response) => response,
             Err(problem) => problem.respond(&request),
         })
@@ -339,9 +353,9 @@ impl<'a> Question<'a> {
             .collect()
     }
 
-    fn address(&self) -> Result<Option<IpAddr>, Problem> {
-        let parse = |ip: &Cow<'_, str>| ip.parse().map_err(|_| Invalid::new("ip", "is no IPv4 or IPv6 address").into());
-        self.ip.as_ref().map(parse).transpose()
+    fn told(&self) -> Result<Told<'_>, Problem> {
+        let parse = |ip: &Cow<'_, str>| ip.parse().map_err(|_| Invalid::new("ip", "is no IPv4 or IPv6 address"));
+        Ok(Told { question: self, address: self.ip.as_ref().map(parse).transpose()? })
     }
 }
 
@@ -358,16 +372,59 @@ impl Caller for Told<'_> {
     }
 }
 
+/// `POST /v1/keys/verify`, where it can be answered as soon as the body is there: method and caller are in order by what
+/// is in hand. Everything else takes the long way, which comes to the same answers.
+fn verify_at_once(isolate: Rc<Isolate>, request: Request) -> JsValue {
+    thread_local! {
+        static GO_ON: JsValue = Closure::<dyn Fn(host::Request, JsValue) -> JsValue>::new(go_on).into_js_value();
+    }
+    let in_order = request.host.method() == "POST"
+        && !request.has_key_in_url(&isolate.config.brand)
+        && match (request.credential(), Needed::parse(VERIFY)) {
+            (Credential::Bearer(text), Ok(needed)) => isolate
+                .verify_now(&text, None, &[needed], &request)
+                .is_some_and(|verified| verified.code == Code::Valid),
+            _ => false,
+        };
+    match in_order {
+        true => GO_ON.with(|go_on| host::with_body(&request.host, MOST_BODY, go_on)),
+        false => later(isolate, request, async |isolate, request| answer(isolate, request).await),
+    }
+}
+
+/// The rest of [`verify_at_once`]: from the leases, or by asking for the subject.
+fn go_on(request: host::Request, body: JsValue) -> JsValue {
+    let request = Request::new(request);
+    let Ok(isolate) = Isolate::current() else { return Problem::unavailable().respond(&request) };
+    let text = match json_text(Body::of(&body)) {
+        Ok(text) => text,
+        Err(problem) => return problem.respond(&request),
+    };
+    let at_once = Question::read(&text).and_then(|question| {
+        let (needed, told) = (question.needed()?, question.told()?);
+        Ok(isolate.verify_now(&question.key, question.environment.as_deref(), &needed, &told))
+    });
+    match at_once {
+        Ok(Some(verified)) => json_body(&request, &verdict_json(&verified)),
+        Ok(None) => later(isolate, request, async move |isolate, request| verdict(isolate, request, &text).await),
+        Err(problem) => problem.respond(&request),
+    }
+}
+
 /// `POST /v1/keys/verify`
 async fn verify(isolate: &Isolate, request: &Request) -> Answer {
-    manager(isolate, request, "keyward.keys:verify").await?;
+    manager(isolate, request, VERIFY).await?;
     let text = request.json_text().await?;
-    let question = Question::read(&text)?;
-    let needed = question.needed()?;
-    let told = Told { question: &question, address: question.address()? };
+    verdict(isolate, request, &text).await
+}
+
+/// The answer to a question, for a caller who may ask it.
+async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
+    let question = Question::read(text)?;
+    let (needed, told) = (question.needed()?, question.told()?);
     let environment = question.environment.as_deref();
     let verified = isolate.verify(request.id(), &question.key, environment, &needed, &told).await;
-    Ok(json_text(request, &verdict_json(&verified)))
+    Ok(json_body(request, &verdict_json(&verified)))
 }
 
 fn verdict_json(verified: &Verified) -> String {

@@ -30,6 +30,10 @@ pub struct Isolate {
     leases: RefCell<EdgeStore<Rc<Leased>>>,
 }
 
+thread_local! {
+    static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
+}
+
 /// What the authority answered about one key, and what was prepared from it.
 pub struct Leased {
     /// The key, or `None`: there is no such key.
@@ -80,20 +84,19 @@ impl Isolate {
     /// # Errors
     /// What is missing in the configuration.
     pub fn get(env: &JsValue) -> Result<Rc<Self>, String> {
-        thread_local! {
-            static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
-        }
-        ISOLATE.with(|isolate| {
-            if let Some(isolate) = isolate.get() {
-                return Ok(isolate.clone());
-            }
+        Self::current().or_else(|()| {
             let made = Rc::new(Self {
                 config: Config::read(env)?,
                 env: env.clone().unchecked_into(),
                 leases: RefCell::new(EdgeStore::new(MOST_LEASES, MOST_BYTES)),
             });
-            Ok(isolate.get_or_init(|| made).clone())
+            Ok(ISOLATE.with(|isolate| isolate.get_or_init(|| made).clone()))
         })
+    }
+
+    /// This isolate, if a request has configured it.
+    pub fn current() -> Result<Rc<Self>, ()> {
+        ISOLATE.with(|isolate| isolate.get().cloned()).ok_or(())
     }
 
     /// The verdict where it can be had without I/O: from the text alone or from a lease in hand.

@@ -1,17 +1,25 @@
 /** Reads a body of at most `most` bytes; `undefined` for a longer one, which is not read to its end. */
-export async function readBody(request, most) {
+export function readBody(request, most) {
   const length = request.headers.get('content-length');
-  if (length !== null) return Number(length) > most ? undefined : request.text();
-  if (request.body === null) return '';
+  if (length !== null) return Number(length) > most ? Promise.resolve(undefined) : request.text();
+  return request.body === null ? Promise.resolve('') : readChunks(request.body, most);
+}
+
+async function readChunks(body, most) {
   const decoder = new TextDecoder();
   let text = '';
   let seen = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of body) {
     seen += chunk.byteLength;
     if (seen > most) return undefined;
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
+}
+
+/** What `answer(request, body)` answers once the body is there; the body is `null` where it never came to its end. */
+export function withBody(request, most, answer) {
+  return readBody(request, most).then((text) => answer(request, text), () => answer(request, null));
 }
 
 /**

@@ -44,6 +44,9 @@ extern "C" {
     /// The body as text, or `undefined` where it is longer than `most` bytes.
     #[wasm_bindgen(catch, js_name = readBody)]
     fn read_body_promise(request: &Request, most: u32) -> Result<Promise, JsValue>;
+    /// A promise of what `answer(request, body)` answers, where the body is as [`Body::of`] reads it.
+    #[wasm_bindgen(js_name = withBody)]
+    pub fn with_body(request: &Request, most: u32, answer: &JsValue) -> JsValue;
     /// `{status, headers}` with a place for the request id, from pairs of header names and values.
     #[wasm_bindgen(js_name = prepare)]
     pub fn prepare(status: u16, headers: Vec<String>) -> JsValue;
@@ -81,9 +84,31 @@ impl Request {
         }
     }
 
-    /// The body as text; `None` where it is longer than `most` bytes.
-    pub async fn text(&self, most: u32) -> Result<Option<String>, JsValue> {
-        Ok(JsFuture::from(read_body_promise(self, most)?).await?.as_string())
+    /// The body, if it has at most `most` bytes.
+    pub async fn text(&self, most: u32) -> Body {
+        let read = async { JsFuture::from(read_body_promise(self, most)?).await };
+        Body::of(&read.await.unwrap_or(JsValue::NULL))
+    }
+}
+
+/// A body that was read, or why it was not.
+pub enum Body {
+    /// All of it.
+    Text(String),
+    /// It has more bytes than were asked for.
+    TooLong,
+    /// It ended before it was whole.
+    Broken,
+}
+
+impl Body {
+    /// As `host.js` hands it over: a string, `undefined`, `null`.
+    pub fn of(value: &JsValue) -> Self {
+        match value.as_string() {
+            Some(text) => Self::Text(text),
+            None if value.is_undefined() => Self::TooLong,
+            None => Self::Broken,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request as far as keyward looks at it: its method as it was sent, its path and query, its one credential.
 
-use crate::host::{self, Header};
+use crate::host::{self, Body, Header};
 use crate::response::Problem;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 /// A request being answered.
 pub struct Request {
     pub host: host::Request,
-    url: String,
+    url: OnceCell<String>,
     id: OnceCell<String>,
 }
 
@@ -39,14 +39,14 @@ impl std::fmt::Debug for Credential {
 
 impl Request {
     pub fn new(host: host::Request) -> Self {
-        let url = host.url();
-        Self { host, url, id: OnceCell::new() }
+        Self { host, url: OnceCell::new(), id: OnceCell::new() }
     }
 
     /// Path and query of the URL, as they were sent.
     fn target(&self) -> &str {
-        let after_scheme = self.url.find("://").map_or(0, |at| at + 3);
-        self.url[after_scheme..].find('/').map_or("/", |at| &self.url[after_scheme + at..])
+        let url = self.url.get_or_init(|| self.host.url());
+        let after_scheme = url.find("://").map_or(0, |at| at + 3);
+        url[after_scheme..].find('/').map_or("/", |at| &url[after_scheme + at..])
     }
 
     /// The path, from its first slash.
@@ -92,14 +92,21 @@ impl Request {
         self.id.get_or_init(crate::response::next_request_id)
     }
 
-    /// The body, as JSON text of at most 64 KB.
+    /// The body, as JSON text of at most [`MOST_BODY`] bytes.
     pub async fn json_text(&self) -> Result<String, Problem> {
-        const MOST: u32 = 65_536;
-        match self.host.text(MOST).await {
-            Ok(Some(text)) => Ok(text),
-            Ok(None) => Err(Problem::invalid("the body is longer than 65536 bytes")),
-            Err(_) => Err(Problem::invalid("the body ended before it was whole")),
-        }
+        json_text(self.host.text(MOST_BODY).await)
+    }
+}
+
+/// Most bytes of a body.
+pub const MOST_BODY: u32 = 65_536;
+
+/// The text of a body, or the problem to answer for it.
+pub fn json_text(body: Body) -> Result<String, Problem> {
+    match body {
+        Body::Text(text) => Ok(text),
+        Body::TooLong => Err(Problem::invalid(&format!("the body is longer than {MOST_BODY} bytes"))),
+        Body::Broken => Err(Problem::invalid("the body ended before it was whole")),
     }
 }
 

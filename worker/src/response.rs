@@ -155,7 +155,7 @@ pub fn json(request: &Request, status: u16, body: &Value) -> JsValue {
 }
 
 /// A JSON 200 whose body is written already.
-pub fn json_text(request: &Request, body: &str) -> JsValue {
+pub fn json_body(request: &Request, body: &str) -> JsValue {
     thread_local! {
         static PREPARED: JsValue = host::prepare(
             200,
