@@ -1,5 +1,6 @@
 // `npm start`: sets up, builds, and runs the real Worker in workerd with its state in .keyward/, then prints what to try.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { build } from './build.mjs';
@@ -7,29 +8,47 @@ import { localDeployment } from './deployment.mjs';
 import { fail, root } from './setup.mjs';
 import { startKeyward } from './workerd.mjs';
 
-const port = Number(process.env.PORT ?? 8787);
-if (!Number.isInteger(port) || port < 1 || port > 65535) fail(`PORT is ${process.env.PORT}`, 'a number from 1 to 65535');
+const port = Number(process.env.PORT || 8787);
+if (!Number.isInteger(port) || port < 1 || port > 65535) fail(`PORT is "${process.env.PORT}"`, 'a number from 1 to 65535');
 
 const state = join(root, '.keyward');
 const pidFile = join(state, 'workerd.pid');
+const lockFile = join(state, 'lock');
 
-/** Names the runtime of an earlier start from this folder that is still there, for example after a kill -9. */
-function leftOver() {
+/** The command line of a process, if it is there. */
+const commandOf = (pid) => spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
+
+/** The process that a file names, if it is there and is what it says. */
+function living(file, mark) {
+  const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+  return pid > 0 && commandOf(pid).includes(mark) ? pid : undefined;
+}
+
+/** Takes this folder's state for this process alone: two runtimes over one store would each believe their own memory. */
+function lockState() {
+  const holder = living(pidFile, join(state, 'workerd.capnp')) ?? living(lockFile, 'start.mjs');
+  if (holder) fail(`keyward runs from this folder already, as process ${holder}`, `end that one first: kill ${holder}`);
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  rmSync(lockFile, { force: true });
   try {
-    const pid = Number(readFileSync(pidFile, 'utf8'));
-    process.kill(pid, 0);
-    return `, by the workerd of an earlier start from this folder: process ${pid}`;
+    writeFileSync(lockFile, String(process.pid), { flag: 'wx' });
   } catch {
-    return '';
+    fail('another start in this folder was a moment earlier', 'wait for that one');
   }
 }
 
 /** Whether something listens on the port already; asked before the minutes of a first build. */
-const taken = await new Promise((resolve) => {
-  const probe = createServer().once('error', () => resolve(true)).once('listening', () => probe.close(() => resolve(false)));
-  probe.listen(port, '127.0.0.1');
-});
-if (taken) fail(`port ${port} is in use${leftOver()}`, 'end what uses it, or choose another port: PORT=8788 npm start');
+const taken = () =>
+  new Promise((resolve) => {
+    const probe = createServer().once('error', () => resolve(true)).once('listening', () => probe.close(() => resolve(false)));
+    probe.listen(port, '127.0.0.1');
+  });
+
+lockState();
+if (await taken()) {
+  rmSync(lockFile, { force: true });
+  fail(`port ${port} is in use`, 'end what uses it, or take another port: PORT=8788 npm start');
+}
 
 await build();
 const core = await import(join(root, 'dist', 'node.js'));
@@ -39,27 +58,36 @@ const running = await startKeyward({ state, port, env, onLog: (text) => process.
 writeFileSync(pidFile, String(running.process.pid));
 
 const { url } = running;
+
+/** Whether the key that the tour uses is there and accepted. */
+async function adminKeyState() {
+  const file = join(state, 'admin-key');
+  if (!existsSync(file)) return 'is missing; with it went the way in. Delete .keyward/ to begin anew';
+  const answer = await fetch(`${url}/v1/authorize`, { headers: { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` } });
+  if (answer.ok) return made ? 'holds the first management key, made just now' : 'holds the first management key';
+  return `is no longer accepted (${answer.status}): the log line above says why. Use another management key, or delete .keyward/ to begin anew`;
+}
 console.log(`
 keyward runs at ${url}
   state   .keyward/ (records in objects/, secrets in secrets.json; delete the folder to begin anew)
-  key     .keyward/admin-key ${made ? 'holds the first management key, made just now' : 'holds the first management key'}
+  key     .keyward/admin-key ${await adminKeyState()}
 
 Try it in another terminal, from this folder:
 
   ADMIN=$(cat .keyward/admin-key)
 
   # create a key: it is shown this once
-  NEW=$(curl -s ${url}/v1/keys -H "Authorization: Bearer $ADMIN" --json '{"name": "server-prod", "owner": "acme", "scopes": ["calls:create"]}'); echo "$NEW"
+  NEW=$(curl -s ${url}/v1/keys -H "Authorization: Bearer $ADMIN" -d '{"name": "server-prod", "owner": "acme", "scopes": ["calls:create"]}'); echo "$NEW"
   KEY=$(node -p 'JSON.parse(process.argv[1]).key' "$NEW"); ID=$(node -p 'JSON.parse(process.argv[1]).id' "$NEW")
 
   # verify it
-  curl -s ${url}/v1/keys/verify -H "Authorization: Bearer $ADMIN" --json "{\\"key\\": \\"$KEY\\", \\"scopes\\": [\\"calls:create\\"]}"
+  curl -s ${url}/v1/keys/verify -H "Authorization: Bearer $ADMIN" -d "{\\"key\\": \\"$KEY\\", \\"scopes\\": [\\"calls:create\\"]}"
 
   # use it, as a proxy would ask
   curl -si "${url}/v1/authorize?scope=calls:create" -H "Authorization: Bearer $KEY"
 
   # revoke it: from effective_by on, no edge accepts it
-  curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" --json '{"reason": "trying keyward"}'
+  curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward"}'
 
 Pages at ${url}/ · stop with Ctrl-C
 `);
@@ -70,11 +98,20 @@ const end = () => {
   running.process.kill('SIGTERM');
 };
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
-// npm does not pass on the signal that ends it: that it is gone shows in who the parent is.
+// npm does not pass on every signal that ends it, and a shell stands between: watch npm itself.
 if (process.env.npm_lifecycle_event === 'start') {
-  const npm = process.ppid;
-  setInterval(() => process.ppid === npm || end(), 300).unref();
+  const parentOf = (pid) => Number(spawnSync('ps', ['-o', 'ppid=', '-p', String(pid)], { encoding: 'utf8' }).stdout);
+  const shell = process.ppid;
+  const npm = commandOf(shell).includes('npm') ? shell : parentOf(shell);
+  setInterval(() => {
+    try {
+      process.kill(npm, 0);
+      if (process.ppid !== shell) end();
+    } catch {
+      end();
+    }
+  }, 300).unref();
 }
 const { code, signal } = await running.exited;
-rmSync(pidFile, { force: true });
+for (const file of [pidFile, lockFile]) rmSync(file, { force: true });
 if (!ending) fail(`workerd ended (${code ?? signal})`, 'its last words are above');

@@ -2,6 +2,7 @@
 //! a restriction that was misspelt must not be silently absent.
 
 use crate::error::Invalid;
+use crate::key::holds_key;
 use crate::time::Instant;
 use serde_json::{Map, Value};
 
@@ -27,7 +28,7 @@ impl Fields {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
-    /// An optional line of text of 1 to `most` characters, without control characters (they forge log lines and headers).
+    /// An optional line of text of 1 to `most` characters, without control characters (they forge log lines and headers) and without a whole key.
     ///
     /// # Errors
     /// [`Invalid`] naming the bound.
@@ -39,6 +40,18 @@ impl Fields {
                 Ok(Some(text))
             }
             Some(_) => Err(Invalid::new(field, "must be a string")),
+        }
+    }
+
+    /// A required text of whatever length and content: one that is neither stored nor shown.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is absent or no string.
+    pub fn required_text(&mut self, field: &str) -> Result<String, Invalid> {
+        match self.take(field) {
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(Invalid::new(field, "must be a string")),
+            None => Err(Invalid::new(field, "is required")),
         }
     }
 
@@ -148,25 +161,29 @@ fn check_line(field: &str, text: &str, most: usize) -> Result<(), Invalid> {
     if text.chars().count() > most {
         return Err(Invalid::new(field, format!("has more than {most} characters")));
     }
+    check_text(field, text)
+}
+
+/// What no stored text may contain: control characters, and a key, which storage and lists would then show.
+fn check_text(field: &str, text: &str) -> Result<(), Invalid> {
     if text.chars().any(char::is_control) {
         return Err(Invalid::new(field, "must not contain control characters such as line breaks"));
+    }
+    if holds_key(text) {
+        return Err(Invalid::new(field, "holds a whole key: treat that key as leaked, and name keys by their id"));
     }
     Ok(())
 }
 
 fn check_free(field: &str, value: &Value, deepest: usize) -> Result<(), Invalid> {
-    let plain = |text: &str| match text.chars().any(char::is_control) {
-        true => Err(Invalid::new(field, "must not contain control characters such as line breaks")),
-        false => Ok(()),
-    };
     if deepest == 0 && (value.is_object() || value.is_array()) {
         return Err(Invalid::new(field, "is nested too deeply: at most 4 levels"));
     }
     match value {
-        Value::String(text) => plain(text),
+        Value::String(text) => check_text(field, text),
         Value::Array(values) => values.iter().try_for_each(|v| check_free(field, v, deepest - 1)),
         Value::Object(map) => {
-            map.iter().try_for_each(|(k, v)| plain(k).and_then(|()| check_free(field, v, deepest - 1)))
+            map.iter().try_for_each(|(k, v)| check_text(field, k).and_then(|()| check_free(field, v, deepest - 1)))
         }
         _ => Ok(()),
     }

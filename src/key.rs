@@ -102,6 +102,17 @@ impl fmt::Debug for KeyText<'_> {
     }
 }
 
+/// Whether `text` holds a whole key, of any brand, anywhere. The check digits make a false alarm one in 2³².
+pub fn holds_key(text: &str) -> bool {
+    let runs = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|run| run.len() >= MIN_LENGTH);
+    // A key may follow other words in its run (`KEY_psk_live_…`), and end where the run does.
+    let mut starts = runs.flat_map(|run| {
+        let after_underscores = run.match_indices('_').map(|(at, _)| &run[at + 1..]);
+        std::iter::once(run).chain(after_underscores)
+    });
+    starts.any(|start| KeyText::parse(start, None).is_ok())
+}
+
 /// The redacted form of the key with these public parts.
 pub fn redacted(brand: &str, environment: &str, id: &str) -> String {
     format!("{brand}_{environment}_{id}_…")
@@ -278,6 +289,22 @@ pub(crate) mod tests {
         #[test]
         fn what_looks_nearly_like_a_key_makes_no_panic_either(text in "[a-z]{1,4}_[a-z]{1,4}_[0-9A-Za-z_é]{14,18}_[0-9A-Za-z_]{31,35}") {
             let _ = KeyText::parse(&text, None);
+        }
+    }
+
+    #[test]
+    fn a_whole_key_is_found_anywhere_in_a_text() {
+        let key = Key::generate("psk", "live", None, &mut source(9)).unwrap();
+        let text = key.expose();
+        for holder in
+            [text.to_owned(), format!("/v1/keys?k={text}&x=1"), format!("SMS_KEY_{text}\n"), format!("é{text}é")]
+        {
+            assert!(holds_key(&holder), "{}", holder.replace(text, "<key>"));
+        }
+        for clean in
+            [key.parts().redacted(), key.parts().id.to_owned(), text[..58].to_owned(), "psk_".repeat(40), String::new()]
+        {
+            assert!(!holds_key(&clean));
         }
     }
 

@@ -2,7 +2,7 @@
  * A deployment of keyward inside the page: secrets of its own, the keys it issued, and the tests that a key text goes
  * through. It is what a server would do, without one; when the page closes it is gone. Nothing here knows the page.
  */
-import { generateKey, KeywardError, parseKey, Verifier, wasIssued, type Digest, type VerdictCode } from 'keyward';
+import { type KeyRecord, generateKey, KeywardError, parseKey, Verifier, wasIssued, type Digest, type VerdictCode } from 'keyward';
 
 /** The tests in the order in which they are made. The first five are the codes that `parseKey` refuses with. */
 export const TESTS = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'TAG', 'DIGEST'] as const;
@@ -59,7 +59,7 @@ export class Deployment {
     const hidden = text.slice(redacted.length - 1);
     const digest = this.#verifier.digest(text);
     const at = '2026-01-01T00:00:00Z';
-    const record = {
+    const record: KeyRecord = {
       id, brand, environment, name: 'made in the page', owner: 'visitor', scopes: [], created_at: at, updated_at: at,
       not_before: null, expires_at: null, allowed_ips: [], denied_ips: [], allowed_countries: [], allowed_origins: [],
       max_staleness_seconds: 5, metadata: {}, status: 'active', revoked_at: null, revoke_reason: null, version: 1,

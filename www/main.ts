@@ -132,6 +132,12 @@ async function start(): Promise<void> {
       showOutcome(deployment, issued);
     });
   }
+  // Served by a Worker of one's own machine, the commands name that very one, whatever its port.
+  if (['127.0.0.1', 'localhost'].includes(location.hostname)) {
+    for (const command of document.querySelectorAll('.commands pre')) {
+      command.textContent = command.textContent.replace('http://127.0.0.1:8787', location.origin);
+    }
+  }
   for (const button of document.querySelectorAll<HTMLButtonElement>('.copy')) {
     button.addEventListener('click', () => void copy(button));
   }

@@ -36,6 +36,48 @@ export interface Digest {
   hmac: string;
 }
 
+/** A key's record: what keyward's API answers of a key, without its text. Times are RFC 3339; empty lists do not restrict. */
+export interface KeyRecord {
+  /** 16 characters of base62. */
+  id: string;
+  brand: string;
+  environment: string;
+  /** One line, up to 100 characters. */
+  name: string;
+  /** One line, up to 200 characters. */
+  owner: string;
+  /** `resource:action`, with `*` for either side. */
+  scopes: string[];
+  created_at: string;
+  updated_at: string;
+  /** First instant at which it is valid. */
+  not_before: string | null;
+  /** First instant at which it is no longer valid. */
+  expires_at: string | null;
+  /** CIDRs. */
+  allowed_ips: string[];
+  /** CIDRs; they win over what is allowed. */
+  denied_ips: string[];
+  /** ISO 3166-1 alpha-2. */
+  allowed_countries: string[];
+  allowed_origins: string[];
+  /** Seconds, 0 to 60. */
+  max_staleness_seconds: number;
+  metadata: Record<string, unknown>;
+  status: 'active' | 'disabled' | 'revoked';
+  revoked_at: string | null;
+  revoke_reason: string | null;
+  /** Counts the changes, from 1. */
+  version: number;
+}
+
+/** What is stored of a key. */
+export interface StoredKey {
+  record: KeyRecord;
+  /** The digests that verify. */
+  secrets: Digest[];
+}
+
 /** The outcome of a verification. */
 export type VerdictCode =
   | 'VALID' | 'MALFORMED' | 'ENVIRONMENT_MISMATCH' | 'NOT_FOUND' | 'REVOKED' | 'DISABLED' | 'NOT_YET_VALID' | 'EXPIRED'
@@ -164,10 +206,10 @@ export class Verifier {
   }
 
   /**
-   * Takes a stored key (`{record, secrets}`) in hand, replacing one of the same id.
+   * Takes a stored key in hand, replacing one of the same id.
    * @throws {KeywardError} `INVALID_REQUEST`
    */
-  hold(stored: object): void {
+  hold(stored: StoredKey): void {
     object(stored, 'stored');
     let json: string | undefined;
     try {

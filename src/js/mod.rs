@@ -104,9 +104,15 @@ impl Verifier {
 
     /// Takes a stored key, as JSON, in hand; it replaces an earlier one of the same id.
     pub fn hold(&mut self, stored: &str) -> Result<(), JsValue> {
-        // serde's own words repeat the value, which may be a secret in the wrong place.
         let stored: StoredKey = serde_json::from_str(stored).map_err(|e| {
-            failure(Invalid::CODE, &format!("not a stored key: line {} column {}", e.line(), e.column()))
+            // serde's own words repeat the value, which may be a secret in the wrong place; a missing field has none.
+            let words = e.to_string();
+            let missing = words.split_once('`').and_then(|(_, rest)| rest.split_once('`')).map(|(field, _)| field);
+            let problem = match missing.filter(|_| words.starts_with("missing field")) {
+                Some(field) => format!("{field} is missing"),
+                None => format!("line {} column {} of it as JSON", e.line(), e.column()),
+            };
+            failure(Invalid::CODE, &format!("not a stored key: {problem}"))
         })?;
         let id = key_of(&stored.record.id).ok_or_else(|| failure(Invalid::CODE, "record.id: is no id"))?;
         self.held.insert(id, stored);

@@ -148,6 +148,23 @@ describe('inputs', () => {
     assert.ok(!keyward.log.includes(good.key));
   });
 
+  test('11: a key in a field that is stored and shown is refused, and not repeated', async () => {
+    for (const fields of [{ name: good.key }, { owner: `for ${good.key}` }, { metadata: { old: `KEY_${good.key}` } }, { metadata: { [good.key]: 1 } }]) {
+      const { status, body, text } = await keyward.call('POST', '/v1/keys', { name: 'n', owner: 'o', ...fields });
+      assert.equal(status, 400);
+      assert.match(body.detail, /treat that key as leaked/);
+      assert.ok(!text.includes(good.key));
+    }
+    assert.equal((await keyward.call('POST', `/v1/keys/${good.id}/revoke`, { reason: good.key })).status, 400);
+  });
+
+  test('an environment that there is not is a mistake of the asker, not of the key', async () => {
+    for (const answer of [await keyward.authorize(good.key, '?environment=prod'), await keyward.call('POST', '/v1/keys/verify', { key: good.key, environment: 'prod' })]) {
+      assert.deepEqual([answer.status, answer.body.field], [400, 'environment']);
+      assert.match(answer.body.detail, /live, test, staging, dev/);
+    }
+  });
+
   test('12: expiry is a date in the future; its bound is exclusive and the server clock decides', async () => {
     const now = Date.now();
     for (const expires_at of [new Date(now).toISOString(), new Date(now - 1).toISOString(), '2020-01-01T00:00:00Z', '10000-01-01T00:00:00Z', 'soon', '2030-13-01T00:00:00Z', 1893456000, '', true]) {
@@ -261,7 +278,7 @@ describe('inputs', () => {
     for (const [body, field] of [
       ['', undefined], ['[]', undefined], ['{"key":', undefined], ['{}', 'key'], [{ key: 5 }, 'key'], [{ key: [good.key] }, 'key'], [{ key: null }, 'key'],
       [{ key: good.key, scopes: 'calls:create' }, 'scopes'], [{ key: good.key, scopes: ['calls:*'] }, 'scopes[0]'], [{ key: good.key, scopes: [good.key] }, 'scopes[0]'],
-      [{ key: good.key, scopes: Array(101).fill('a:b') }, 'scopes'], [{ key: good.key, ip: 'localhost' }, 'ip'], [{ key: good.key, cost: 1 }, 'cost'],
+      [{ key: good.key, scopes: Array(101).fill('a:b') }, 'scopes'], [{ key: good.key, ip: 'localhost' }, 'ip'], [{ key: good.key, country: 'de' }, 'country'], [{ key: good.key, cost: 1 }, 'cost'],
       [`{"key":"${good.key}","key":"${good.key}"}`, undefined],
     ]) {
       const { status, body: problem, text } = await keyward.call('POST', '/v1/keys/verify', body);

@@ -11,6 +11,7 @@ use keyward::error::Invalid;
 use keyward::fields::Fields;
 use keyward::key::{Key, KeyText, is_id};
 use keyward::life::{Actor, Change};
+use keyward::network::is_country;
 use keyward::record::{Record, StoredKey};
 use keyward::scope::{Needed, Scope, beyond};
 use keyward::verify::Code;
@@ -58,7 +59,7 @@ async fn answer(isolate: &Isolate, request: &Request) -> Answer {
     // As it was sent: what maps unknown methods to GET must not decide what a request does.
     let method = request.host.method();
     let path = request.path();
-    if request.has_key_in_url(&isolate.config.brand) {
+    if request.has_key_in_url() {
         return Err(Problem::key_in_url());
     }
     let only = |allowed: &'static str| match allowed.split(", ").any(|one| one == method) {
@@ -125,8 +126,7 @@ impl Manager {
 async fn manager(isolate: &Isolate, request: &Request, scope: &'static str) -> Result<Manager, Problem> {
     let text = match request.credential() {
         Credential::Bearer(text) => text,
-        Credential::None => return Err(Problem::no_credential()),
-        Credential::NotBearer => return Err(Problem::not_accepted()),
+        Credential::None | Credential::NotBearer => return Err(Problem::no_credential()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
     let needed: Vec<Needed<'_>> = Needed::parse(scope).into_iter().collect();
@@ -329,7 +329,7 @@ impl<'a> Question<'a> {
         let explained = || {
             let value = serde_json::from_str(text).map_err(|_| Invalid::new("", "the body is not JSON"))?;
             let mut fields = Fields::of(value)?;
-            fields.required_line("key", usize::MAX)?;
+            fields.required_text("key")?;
             fields.list("scopes", keyward::draft::SCOPES, |text| {
                 Needed::parse(text).map(|_| ()).map_err(str::to_owned)
             })?;
@@ -355,6 +355,9 @@ impl<'a> Question<'a> {
 
     fn told(&self) -> Result<Told<'_>, Problem> {
         let parse = |ip: &Cow<'_, str>| ip.parse().map_err(|_| Invalid::new("ip", "is no IPv4 or IPv6 address"));
+        if self.country.as_deref().is_some_and(|country| !is_country(country)) {
+            return Err(Invalid::new("country", "must be two capital letters, ISO 3166-1 alpha-2").into());
+        }
         Ok(Told { question: self, address: self.ip.as_ref().map(parse).transpose()? })
     }
 }
@@ -379,7 +382,7 @@ fn verify_at_once(isolate: Rc<Isolate>, request: Request) -> JsValue {
         static GO_ON: JsValue = Closure::<dyn Fn(host::Request, JsValue) -> JsValue>::new(go_on).into_js_value();
     }
     let in_order = request.host.method() == "POST"
-        && !request.has_key_in_url(&isolate.config.brand)
+        && !request.has_key_in_url()
         && match (request.credential(), Needed::parse(VERIFY)) {
             (Credential::Bearer(text), Ok(needed)) => isolate
                 .verify_now(&text, None, &[needed], &request)
@@ -402,7 +405,8 @@ fn go_on(request: host::Request, body: JsValue) -> JsValue {
     };
     let at_once = Question::read(&text).and_then(|question| {
         let (needed, told) = (question.needed()?, question.told()?);
-        Ok(isolate.verify_now(&question.key, question.environment.as_deref(), &needed, &told))
+        let environment = isolate.config.known_environment(question.environment.as_deref())?;
+        Ok(isolate.verify_now(&question.key, environment, &needed, &told))
     });
     match at_once {
         Ok(Some(verified)) => json_body(&request, &verdict_json(&verified)),
@@ -422,7 +426,7 @@ async fn verify(isolate: &Isolate, request: &Request) -> Answer {
 async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
     let question = Question::read(text)?;
     let (needed, told) = (question.needed()?, question.told()?);
-    let environment = question.environment.as_deref();
+    let environment = isolate.config.known_environment(question.environment.as_deref())?;
     let verified = isolate.verify(request.id(), &question.key, environment, &needed, &told).await;
     Ok(json_body(request, &verdict_json(&verified)))
 }

@@ -1,6 +1,7 @@
 //! `ANY /v1/authorize?scope=…`: forward authentication for a proxy. The caller's own key, in `Authorization: Bearer` only.
 //! Answered synchronously from a lease in hand; this is the path that everything else is measured by.
 
+use crate::config::Config;
 use crate::edge::{Isolate, Mode, Verified};
 use crate::host;
 use crate::request::{Credential, Request};
@@ -22,7 +23,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(request: &Request) -> Result<Self, Problem> {
+    fn read(request: &Request, config: &Config) -> Result<Self, Problem> {
         let mut wanted = Self::default();
         for (name, value) in request.query() {
             match &*name {
@@ -34,6 +35,7 @@ impl Wanted {
                 _ => return Err(Invalid::new("", "the query takes scope and environment").into()),
             }
         }
+        config.known_environment(wanted.environment.as_deref())?;
         Ok(wanted)
     }
 
@@ -44,17 +46,16 @@ impl Wanted {
 
 pub fn authorize(isolate: Rc<Isolate>, request: Request) -> JsValue {
     let refuse = |problem: Problem| with_status(problem).respond(&request);
-    if request.has_key_in_url(&isolate.config.brand) {
+    if request.has_key_in_url() {
         return refuse(Problem::key_in_url());
     }
-    let wanted = match Wanted::read(&request) {
+    let wanted = match Wanted::read(&request, &isolate.config) {
         Ok(wanted) => wanted,
         Err(problem) => return refuse(problem),
     };
     let key = match request.credential() {
         Credential::Bearer(key) => key,
-        Credential::None => return refuse(Problem::no_credential()),
-        Credential::NotBearer => return refuse(Problem::not_accepted()),
+        Credential::None | Credential::NotBearer => return refuse(Problem::no_credential()),
         Credential::Several => return refuse(Problem::several_credentials()),
     };
     let environment = wanted.environment.as_deref();

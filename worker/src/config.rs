@@ -3,6 +3,7 @@
 use crate::request::Request;
 use crate::response::Problem;
 use js_sys::Reflect;
+use keyward::error::Invalid;
 use keyward::key::{TagKeys, is_word};
 use keyward::record::StoredKey;
 use keyward::root::{Peppers, RootSecret};
@@ -65,6 +66,17 @@ impl Config {
             .transpose()
             .map_err(|_| "KEYWARD_FIRST_KEY is not what `npm start` or `keyward init` wrote".to_owned())?;
         Ok(Self { brand, environments, peppers: Peppers::new(&root, &retired), tags, first_key })
+    }
+
+    /// An environment that a caller asks for; a misspelt one must not look like a wrong key.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming those that there are.
+    pub fn known_environment<'e>(&self, asked: Option<&'e str>) -> Result<Option<&'e str>, Invalid> {
+        match asked.is_none_or(|name| self.environments.iter().any(|known| known == name)) {
+            true => Ok(asked),
+            false => Err(Invalid::new("environment", format!("must be one of: {}", self.environments.join(", ")))),
+        }
     }
 
     /// Whether this deployment made `id`, in whichever environment.

@@ -37,7 +37,7 @@ impl Problem {
         Self::new(400, Invalid::CODE, "The request is not valid", detail)
     }
 
-    /// No credential: a challenge without an error code (RFC 6750 §3).
+    /// No credential, or none under the one scheme that counts: a challenge without an error code (RFC 6750 §3).
     pub fn no_credential() -> Self {
         Self::new(401, "UNAUTHORIZED", "A key is required", "send it as Authorization: Bearer <key>")
             .header("WWW-Authenticate", r#"Bearer realm="keyward""#)
