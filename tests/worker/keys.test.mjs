@@ -154,12 +154,20 @@ describe('keys', () => {
     assert.deepEqual(await spent(invent), [0, 0], 'invented');
   });
 
+  test('an id in a problem document, in its header and in the log is the same', async () => {
+    const { key, id } = await keyward.create();
+    await keyward.call('POST', `/v1/keys/${id}/disable`);
+    const { headers, body } = await keyward.authorize(key);
+    assert.equal(body.request_id, headers.get('keyward-request-id'));
+    while (!keyward.log.includes(body.request_id)) await new Promise(setImmediate);
+  });
+
   test('answers of the API are marked: request ids differ, nothing is stored', async () => {
     const seen = new Set();
     for (const [method, path] of [['GET', '/healthz'], ['GET', '/v1/keys'], ['GET', '/v1/nothing'], ['PUT', '/v1/keys'], ['GET', '/v1/authorize']]) {
       const { headers } = await keyward.call(method, path);
       assert.equal(headers.get('cache-control'), 'no-store', path);
-      assert.match(headers.get('keyward-request-id'), /^req_[0-9A-Za-z]{18}$/);
+      assert.match(headers.get('keyward-request-id'), /^req_[0-9a-z]{18}$/);
       seen.add(headers.get('keyward-request-id'));
     }
     assert.equal(seen.size, 5);
@@ -174,6 +182,7 @@ describe('a deployment', () => {
         const { status, body } = await keyward.call('GET', path);
         assert.deepEqual([status, body.code], [503, 'NOT_CONFIGURED']);
         assert.match(body.detail, /KEYWARD_ROOT_SECRET.*openssl rand -hex 32/);
+        assert.match(body.request_id, /^req_[0-9a-z]{18}$/);
       }
     } finally {
       await keyward.stop();

@@ -74,7 +74,7 @@ fn answer(isolate: &Isolate, request: &Request, wanted: &Wanted, key: &str, veri
     match (verified.code, verified.leased.as_deref()) {
         (Code::Valid, Some(leased)) => {
             let prepared = leased.accepted.get_or_init(|| prepare(leased.key.as_ref().map(|key| &key.record)));
-            host::respond(prepared, request.id(), "")
+            host::respond(prepared, request.number(), None)
         }
         (code, _) => {
             // A text that was never issued here is anybody's noise; a refused key is its owner's business.

@@ -32,9 +32,16 @@ export function prepare(status, pairs) {
   return { status, headers };
 }
 
-export function respond(prepared, requestId, body) {
-  prepared.headers.set('Keyward-Request-Id', requestId);
-  return new Response(body === '' ? null : body, prepared);
+let prefix = '';
+
+/** How the request ids of this isolate begin. */
+export function setPrefix(text) {
+  prefix = text;
+}
+
+export function respond(prepared, number, body) {
+  prepared.headers.set('Keyward-Request-Id', prefix + number.toString(36).padStart(6, '0'));
+  return new Response(body ?? null, prepared);
 }
 
 /**

@@ -50,9 +50,12 @@ extern "C" {
     /// `{status, headers}` with a place for the request id, from pairs of header names and values.
     #[wasm_bindgen(js_name = prepare)]
     pub fn prepare(status: u16, headers: Vec<String>) -> JsValue;
-    /// A response from prepared parts; an empty body is none.
+    /// A response from prepared parts, under the id of the request with this number.
     #[wasm_bindgen(js_name = respond)]
-    pub fn respond(prepared: &JsValue, request_id: &str, body: &str) -> JsValue;
+    pub fn respond(prepared: &JsValue, number: u32, body: Option<&str>) -> JsValue;
+    /// How the request ids of this isolate begin.
+    #[wasm_bindgen(js_name = setPrefix)]
+    pub fn set_prefix(prefix: &str);
     /// The static asset that a request names, or `undefined`.
     #[wasm_bindgen(js_name = asset)]
     fn asset_promise(env: &JsValue, request: &Request) -> Promise;

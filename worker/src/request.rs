@@ -1,7 +1,7 @@
 //! A request as far as keyward looks at it: its method as it was sent, its path and query, its one credential.
 
 use crate::host::{self, Body, Header};
-use crate::response::Problem;
+use crate::response::{Problem, next_number, request_id};
 use keyward::key::holds_key;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Request {
     pub host: host::Request,
     url: OnceCell<String>,
+    number: u32,
     id: OnceCell<String>,
 }
 
@@ -40,7 +41,7 @@ impl std::fmt::Debug for Credential {
 
 impl Request {
     pub fn new(host: host::Request) -> Self {
-        Self { host, url: OnceCell::new(), id: OnceCell::new() }
+        Self { host, url: OnceCell::new(), number: next_number(), id: OnceCell::new() }
     }
 
     /// Path and query of the URL, as they were sent.
@@ -88,9 +89,14 @@ impl Request {
         self.host.header(Header::Origin)
     }
 
+    /// The number of this request in its isolate.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The id of this request, in its answer and in every log line about it.
     pub fn id(&self) -> &str {
-        self.id.get_or_init(crate::response::next_request_id)
+        self.id.get_or_init(|| request_id(self.number))
     }
 
     /// The body, as JSON text of at most [`MOST_BODY`] bytes.

@@ -146,7 +146,7 @@ fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static str, 
     for (name, value) in headers {
         pairs.extend([(*name).to_owned(), value.clone()]);
     }
-    host::respond(&host::prepare(status, pairs), request.id(), body)
+    host::respond(&host::prepare(status, pairs), request.number(), Some(body))
 }
 
 /// A JSON answer.
@@ -162,7 +162,7 @@ pub fn json_body(request: &Request, body: &str) -> JsValue {
             ["Content-Type", "application/json", "Cache-Control", "no-store"].map(str::to_owned).to_vec(),
         );
     }
-    PREPARED.with(|prepared| host::respond(prepared, request.id(), body))
+    PREPARED.with(|prepared| host::respond(prepared, request.number(), Some(body)))
 }
 
 /// Writes the precise reason of a refusal to the owner's log.
@@ -171,33 +171,38 @@ pub fn log_refusal(request: &Request, code: Code, key: &str) {
     worker::console_log!("{line}");
 }
 
-/// A request id: `req_`, 12 random characters of this isolate, 6 that count.
-pub fn next_request_id() -> String {
+/// Numbers the requests of this isolate, from 0 to 36⁶ and around.
+pub fn next_number() -> u32 {
+    thread_local! {
+        static NEXT: Cell<u32> = {
+            // Before any number is used: `host.js` writes ids from it.
+            host::set_prefix(&request_id(0)[.."req_".len() + 12]);
+            Cell::new(0)
+        };
+    }
+    NEXT.with(|next| next.replace((next.get() + 1) % 36u32.pow(6)))
+}
+
+/// The id of request `number`: `req_`, 12 random characters of this isolate, then the number in base 36. `host.js` writes
+/// the same text by itself, so that an accepted call carries no string across.
+pub fn request_id(number: u32) -> String {
     thread_local! {
         static PREFIX: String = {
             let mut random = [0u8; 12];
             // A weak prefix would only make ids less unique; requests are still answered.
             let _ = getrandom::fill(&mut random);
-            random.iter().fold("req_".to_owned(), |text, byte| text + digit(u64::from(*byte)))
+            random.iter().fold("req_".to_owned(), |text, byte| text + &digit(u32::from(*byte)).to_string())
         };
-        static NEXT: Cell<u64> = const { Cell::new(0) };
     }
-    let mut number = NEXT.with(|next| next.replace(next.get() + 1));
-    let mut counter = [""; 6];
-    for place in counter.iter_mut().rev() {
-        *place = digit(number);
-        number /= 62;
+    let mut digits = [' '; 6];
+    let mut rest = number;
+    for place in digits.iter_mut().rev() {
+        *place = digit(rest);
+        rest /= 36;
     }
-    PREFIX.with(|prefix| {
-        let mut id = String::with_capacity(22);
-        id.push_str(prefix);
-        counter.iter().for_each(|place| id.push_str(place));
-        id
-    })
+    PREFIX.with(|prefix| prefix.chars().chain(digits).collect())
 }
 
-fn digit(number: u64) -> &'static str {
-    const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let at = (number % 62) as usize;
-    &DIGITS[at..at + 1]
+fn digit(number: u32) -> char {
+    char::from_digit(number % 36, 36).unwrap_or('0')
 }
