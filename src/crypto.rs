@@ -17,7 +17,7 @@ const BLOCK: usize = 64;
 
 /// HMAC-SHA-256 under one key, its two pads compressed when it is made. A message of up to 55 bytes then costs the two
 /// compressions and next to nothing else, which the general interface of the `hmac` crate cannot give (it copies and
-/// pads through its own buffers, a fifth of a verification); the compression is `sha2`'s, and a property test holds the
+/// pads through its own buffers, a tenth of a verification); the compression is `sha2`'s, and a property test holds the
 /// whole to the `hmac` crate. Has no `Debug`: its state is as good as the key.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Mac {

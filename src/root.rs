@@ -210,15 +210,12 @@ impl Peppers {
 }
 
 fn hmac(mac: &Mac, key: &KeyText<'_>) -> [u8; 32] {
-    let mut message = Zeroizing::new([b'_'; ID_LENGTH + 1 + SECRET_LENGTH]);
-    // The lengths are the format's own (`KeyText` holds nothing else), so both copies are of constant size.
-    if let Some(id) = key.id.as_bytes().first_chunk::<ID_LENGTH>() {
-        message[..ID_LENGTH].copy_from_slice(id);
+    let (id, secret) = (key.id.as_bytes(), key.secret.as_bytes());
+    // The lengths are the format's own (`KeyText` holds nothing else): said here, the copies are of constant size.
+    match (<&[u8; ID_LENGTH]>::try_from(id), <&[u8; SECRET_LENGTH]>::try_from(secret)) {
+        (Ok(id), Ok(secret)) => mac.code(&[id, b"_", secret]),
+        _ => mac.code(&[id, b"_", secret]),
     }
-    if let Some(secret) = key.secret.as_bytes().first_chunk::<SECRET_LENGTH>() {
-        message[ID_LENGTH + 1..].copy_from_slice(secret);
-    }
-    mac.code(&[&message[..]])
 }
 
 #[cfg(test)]

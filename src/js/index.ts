@@ -188,13 +188,16 @@ export class Verifier {
   #write(key: unknown): key is string {
     if (typeof key !== 'string' || key.length > MAX_LENGTH) return false;
     if (bytes.length === 0) bytes = new Uint8Array(core.linearMemory().buffer);
+    const view = bytes;
     const at = this.#input;
-    for (let i = 0; i < key.length; i += 1) {
+    const { length } = key;
+    let all = 0;
+    for (let i = 0; i < length; i += 1) {
       const code = key.charCodeAt(i);
-      if (code > 127) return false;
-      bytes[at + i] = code;
+      all |= code;
+      view[at + i] = code;
     }
-    return true;
+    return all < 128;
   }
 
   /**
