@@ -15,8 +15,20 @@ const state = join(root, '.keyward');
 const pidFile = join(state, 'workerd.pid');
 const lockFile = join(state, 'lock');
 
+/** What `ps` knows of a process; empty where the process, or `ps`, is not there. */
+const ps = (column, pid) => (spawnSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '').trim();
+
 /** The command line of a process, if it is there. */
-const commandOf = (pid) => spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
+function commandOf(pid) {
+  const file = `/proc/${pid}/cmdline`;
+  return existsSync(file) ? readFileSync(file, 'utf8').replaceAll('\0', ' ').trim() : ps('command', pid);
+}
+
+/** The parent of a process, or 0. */
+function parentOf(pid) {
+  const file = `/proc/${pid}/status`;
+  return Number(existsSync(file) ? /^PPid:\s+(\d+)/m.exec(readFileSync(file, 'utf8'))?.[1] : ps('ppid', pid)) || 0;
+}
 
 /** The process that a file names, if it is there and is what it says. */
 function living(file, mark) {
@@ -100,16 +112,10 @@ const end = () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
 // npm does not pass on every signal that ends it, and a shell stands between: watch npm itself.
 if (process.env.npm_lifecycle_event === 'start') {
-  const parentOf = (pid) => Number(spawnSync('ps', ['-o', 'ppid=', '-p', String(pid)], { encoding: 'utf8' }).stdout);
   const shell = process.ppid;
   const npm = commandOf(shell).includes('npm') ? shell : parentOf(shell);
   setInterval(() => {
-    try {
-      process.kill(npm, 0);
-      if (process.ppid !== shell) end();
-    } catch {
-      end();
-    }
+    if (process.ppid !== shell || (npm > 1 && commandOf(npm) === '')) end();
   }, 300).unref();
 }
 const { code, signal } = await running.exited;
