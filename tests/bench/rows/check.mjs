@@ -56,12 +56,14 @@ export async function run({ quick, progress }) {
   for (const contender of Object.values(contenders)) await contender();
   const costs = await alternate(contenders, { rounds: quick ? 5 : 60, progress });
 
+  // Wall time, which a neighbour on the processor lengthens: the median, not the sum.
+  const { overall, ...ratio } = advantage(costs.keyward, costs.prefixed);
   const perCall = (name, what) => ({ what, measured: quartiles(costs[name]), unit: 'ns' });
   return [
     { ...perCall('keyward', 'Verifier.check, ns per call'), bound: { atMost: 500 } },
     {
       what: "calls per second: Verifier.check / prefixed-api-key's checkAPIKey",
-      measured: advantage(costs.keyward, costs.prefixed),
+      measured: ratio,
       unit: '×',
       bound: { atLeast: 3 },
     },
