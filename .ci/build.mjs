@@ -113,6 +113,8 @@ export async function buildWorker({ out = join(root, 'build', 'worker'), feature
     outfile: entry,
     alias: { 'keyward-worker': js },
     external: ['*.wasm', 'cloudflare:*'],
+    // The generator lists a module twice that is imported for two reasons; it is the same one.
+    logOverride: { 'duplicate-object-key': 'silent' },
     minifySyntax: true,
     minifyWhitespace: true,
   });

@@ -28,10 +28,10 @@ pub(crate) fn decode(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// `number` in exactly six digits, zero-padded. The number must be below 62⁶.
-pub(crate) fn six_digits(mut number: u64) -> [u8; 6] {
-    debug_assert!(number < 62u64.pow(6));
-    let mut digits = [b'0'; 6];
+/// `number` in exactly `N` digits, zero-padded. The number must be below 62ᴺ.
+pub(crate) fn digits<const N: usize>(mut number: u64) -> [u8; N] {
+    debug_assert!(u128::from(number) < 62u128.pow(N as u32));
+    let mut digits = [b'0'; N];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(number % 62) as usize];
         number /= 62;
@@ -63,10 +63,10 @@ mod tests {
     #[test]
     fn six_digits_and_decode_are_inverse_at_the_ends() {
         for number in [0, 1, 61, 62, u64::from(u32::MAX), 62u64.pow(6) - 1] {
-            assert_eq!(decode(&six_digits(number)), Some(number));
+            assert_eq!(decode(&digits::<6>(number)), Some(number));
         }
-        assert_eq!(&six_digits(0), b"000000");
-        assert_eq!(&six_digits(62u64.pow(6) - 1), b"zzzzzz");
+        assert_eq!(&digits::<6>(0), b"000000");
+        assert_eq!(&digits::<6>(62u64.pow(6) - 1), b"zzzzzz");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! A request to create a key: whether it is sound, and the record it makes.
+//! A request to create a key, or to change one: whether it is sound, and the record it makes. Both are read by the same
+//! rules, so that no change can bring a record about that no creation could.
 
 use crate::error::Invalid;
-use crate::fields::Fields;
+use crate::fields::{Fields, Shape};
 use crate::network::{self, Range};
 use crate::record::{Record, Status};
 use crate::scope::Scope;
@@ -24,12 +25,33 @@ pub const METADATA_DEPTH: usize = 4;
 pub const MAX_STALENESS: u64 = 60;
 /// Staleness of a key that names none, in seconds.
 pub const DEFAULT_STALENESS: u32 = 5;
+/// Days after which a secret should be replaced, where a key names none.
+pub const DEFAULT_ROTATION_DAYS: u32 = 90;
+/// Most of them.
+pub const MAX_ROTATION_DAYS: u64 = 3650;
+
+/// What a scope looks like.
+pub const SCOPE: Shape = Shape {
+    pattern: Some(r"^(\*|keyward\.\*|[a-z0-9._-]+):(\*|[a-z0-9._-]+)$"),
+    most: crate::scope::MAX_LENGTH,
+    example: "calls:create",
+};
+const RANGE: Shape = Shape { pattern: None, most: 49, example: "192.0.2.0/24" };
+const COUNTRY: Shape = Shape { pattern: Some("^[A-Z]{2}$"), most: 2, example: "DE" };
+const ORIGIN: Shape = Shape { pattern: Some("^https?://[^/]+$"), most: 270, example: "https://shop.example" };
 
 /// A sound request for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     /// One of the deployment's environments.
     pub environment: String,
+    /// Everything that can be changed later.
+    pub settings: Settings,
+}
+
+/// What its owner may set of a key, at first and later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
     /// What the key may do.
     pub scopes: Vec<Scope>,
     name: String,
@@ -41,6 +63,7 @@ pub struct Draft {
     allowed_countries: Vec<String>,
     allowed_origins: Vec<String>,
     max_staleness_seconds: u32,
+    rotation_days: u32,
     metadata: Map<String, Value>,
 }
 
@@ -51,21 +74,64 @@ impl Draft {
     /// [`Invalid`] naming the first field that is wrong and its bound.
     pub fn read(body: Value, environments: &[String], now: Instant) -> Result<Self, Invalid> {
         let mut fields = Fields::of(body)?;
+        let draft = Self::take(&mut fields, environments, now)?;
+        fields.end()?;
+        Ok(draft)
+    }
+
+    /// Takes what makes a draft from fields that may hold more, or that are described.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn take(fields: &mut Fields, environments: &[String], now: Instant) -> Result<Self, Invalid> {
+        let environment = fields.one_of("environment", environments)?;
+        let settings = Settings::take(fields)?;
+        if settings.expires_at.is_some_and(|end| end <= now) {
+            return Err(Settings::expired());
+        }
+        Ok(Self { environment: environment.or_else(|| environments.first().cloned()).unwrap_or_default(), settings })
+    }
+
+    /// The record of the key `id` made at `now`.
+    pub fn into_record(self, id: &str, brand: &str, now: Instant) -> Record {
+        let blank = Record {
+            id: id.to_owned(),
+            brand: brand.to_owned(),
+            environment: self.environment,
+            name: String::new(),
+            owner: String::new(),
+            scopes: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            not_before: None,
+            expires_at: None,
+            allowed_ips: Vec::new(),
+            denied_ips: Vec::new(),
+            allowed_countries: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_staleness_seconds: DEFAULT_STALENESS,
+            rotation_days: DEFAULT_ROTATION_DAYS,
+            metadata: Map::new(),
+            status: Status::Active,
+            revoked_at: None,
+            revoke_reason: None,
+            version: 1,
+        };
+        self.settings.into_record(blank)
+    }
+}
+
+impl Settings {
+    /// Takes all of them; what is absent gets its default.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming the first field that is wrong and its bound.
+    pub fn take(fields: &mut Fields) -> Result<Self, Invalid> {
         let name = fields.required_line("name", NAME)?;
         let owner = fields.required_line("owner", OWNER)?;
-        let environment = match fields.line("environment", 12)? {
-            None => environments.first().cloned().unwrap_or_default(),
-            Some(named) if environments.contains(&named) => named,
-            Some(_) => {
-                return Err(Invalid::new("environment", format!("must be one of: {}", environments.join(", "))));
-            }
-        };
-        let scopes = fields.list("scopes", SCOPES, |text| Scope::parse(text).map_err(str::to_owned))?;
+        let scopes = fields.list("scopes", SCOPES, &SCOPE, |text| Scope::parse(text).map_err(str::to_owned))?;
         let not_before = fields.instant("not_before")?;
         let expires_at = fields.instant("expires_at")?;
-        if expires_at.is_some_and(|end| end <= now) {
-            return Err(Invalid::new("expires_at", "must lie in the future"));
-        }
         if let (Some(start), Some(end)) = (not_before, expires_at)
             && end <= start
         {
@@ -79,37 +145,35 @@ impl Draft {
             true => Ok(text.to_owned()),
             false => Err("must be an origin as browsers send it, such as https://shop.example".to_owned()),
         };
-        let draft = Self {
-            environment,
+        Ok(Self {
             scopes,
             name,
             owner,
             not_before,
             expires_at,
-            allowed_ips: fields.list("allowed_ips", LIST, Range::parse)?,
-            denied_ips: fields.list("denied_ips", LIST, Range::parse)?,
-            allowed_countries: fields.list("allowed_countries", LIST, country)?,
-            allowed_origins: fields.list("allowed_origins", LIST, origin)?,
+            allowed_ips: fields.list("allowed_ips", LIST, &RANGE, Range::parse)?,
+            denied_ips: fields.list("denied_ips", LIST, &RANGE, Range::parse)?,
+            allowed_countries: fields.list("allowed_countries", LIST, &COUNTRY, country)?,
+            allowed_origins: fields.list("allowed_origins", LIST, &ORIGIN, origin)?,
             max_staleness_seconds: fields
                 .whole("max_staleness_seconds", 0, MAX_STALENESS)?
                 .map_or(DEFAULT_STALENESS, |seconds| seconds as u32),
+            rotation_days: fields
+                .whole("rotation_days", 1, MAX_ROTATION_DAYS)?
+                .map_or(DEFAULT_ROTATION_DAYS, |days| days as u32),
             metadata: fields.free("metadata", METADATA, METADATA_DEPTH)?,
-        };
-        fields.end()?;
-        Ok(draft)
+        })
     }
 
-    /// The record of the key `id` made at `now`.
-    pub fn into_record(self, id: &str, brand: &str, now: Instant) -> Record {
+    fn expired() -> Invalid {
+        Invalid::new("expires_at", "must lie in the future")
+    }
+
+    fn into_record(self, before: Record) -> Record {
         Record {
-            id: id.to_owned(),
-            brand: brand.to_owned(),
-            environment: self.environment,
             name: self.name,
             owner: self.owner,
             scopes: self.scopes,
-            created_at: now,
-            updated_at: now,
             not_before: self.not_before,
             expires_at: self.expires_at,
             allowed_ips: self.allowed_ips,
@@ -117,14 +181,58 @@ impl Draft {
             allowed_countries: self.allowed_countries,
             allowed_origins: self.allowed_origins,
             max_staleness_seconds: self.max_staleness_seconds,
+            rotation_days: self.rotation_days,
             metadata: self.metadata,
-            status: Status::Active,
-            revoked_at: None,
-            revoke_reason: None,
-            version: 1,
+            ..before
         }
     }
 }
+
+/// The record after the body of `PATCH /v1/keys/{id}`: each field that is given replaces what was, `null` its default
+/// (RFC 7396, one level deep: metadata is replaced whole).
+///
+/// # Errors
+/// [`Invalid`] naming the field; the environment cannot be changed, since it is part of the key.
+pub fn patched(record: &Record, body: Value, now: Instant) -> Result<Record, Invalid> {
+    let Value::Object(changes) = body else { return Err(Invalid::new("", "the body must be a JSON object")) };
+    if changes.contains_key("environment") {
+        return Err(Invalid::new(
+            "environment",
+            "is part of the key and stays: create another key for another environment",
+        ));
+    }
+    let ends = changes.contains_key("expires_at");
+    let mut merged = match serde_json::to_value(record) {
+        Ok(Value::Object(map)) => map,
+        _ => unreachable!("a record is a JSON object"),
+    };
+    merged.retain(|field, _| SETTABLE.contains(&field.as_str()));
+    merged.extend(changes);
+    let mut fields = Fields::of(Value::Object(merged))?;
+    let settings = Settings::take(&mut fields)?;
+    fields.end()?;
+    // A key that has expired can still be renamed; its end can only be moved ahead.
+    if ends && settings.expires_at.is_some_and(|end| end <= now) {
+        return Err(Settings::expired());
+    }
+    Ok(settings.into_record(record.clone()))
+}
+
+/// The fields that [`patched`] takes.
+pub const SETTABLE: [&str; 12] = [
+    "name",
+    "owner",
+    "scopes",
+    "not_before",
+    "expires_at",
+    "allowed_ips",
+    "denied_ips",
+    "allowed_countries",
+    "allowed_origins",
+    "max_staleness_seconds",
+    "rotation_days",
+    "metadata",
+];
 
 #[cfg(test)]
 mod tests {
@@ -179,6 +287,8 @@ mod tests {
             ("max_staleness_seconds", json!(1.5)),
             ("max_staleness_seconds", json!(9_007_199_254_740_992u64)),
             ("max_staleness_seconds", json!("5")),
+            ("rotation_days", json!(0)),
+            ("rotation_days", json!(3651)),
             ("metadata", json!([])),
             ("metadata", deep),
             ("metadata", json!({"a": "x".repeat(4096)})),
@@ -213,6 +323,49 @@ mod tests {
     fn an_unknown_field_is_refused_without_repeating_odd_names() {
         assert_eq!(read(with("scope", json!([]))).unwrap_err().field, "scope");
         assert_eq!(read(with("<script>", json!([]))).unwrap_err().field, "");
+    }
+
+    #[test]
+    fn a_patch_replaces_what_it_names_and_keeps_the_rest() {
+        let before = crate::record::tests::record();
+        let patch = |body: Value| patched(&before, body, Instant::from_millis(NOW));
+        assert_eq!(patch(json!({})).unwrap(), before);
+        let after = patch(json!({"scopes": ["calls:read"], "allowed_ips": null, "max_staleness_seconds": 1})).unwrap();
+        assert_eq!(
+            (after.scopes[0].as_str(), after.allowed_ips.len(), after.max_staleness_seconds),
+            ("calls:read", 0, 1)
+        );
+        assert_eq!((&after.name, &after.id, after.version), (&before.name, &before.id, before.version));
+        for (body, field) in [
+            (json!({"name": null}), "name"),
+            (json!({"environment": "live"}), "environment"),
+            (json!({"status": "active"}), "status"),
+            (json!({"id": "x"}), "id"),
+            (json!({"version": 7}), "version"),
+            (json!({"expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
+            (json!({"scopes": ["calls"]}), "scopes[0]"),
+            (json!([]), ""),
+        ] {
+            assert_eq!(patch(body).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn an_expired_key_can_be_renamed_and_its_end_be_moved_ahead() {
+        let mut before = crate::record::tests::record();
+        before.expires_at = Some(Instant::from_millis(NOW - 1));
+        let patch = |body: Value| patched(&before, body, Instant::from_millis(NOW));
+        assert!(patch(json!({"name": "old"})).is_ok());
+        assert!(patch(json!({"expires_at": "2100-01-01T00:00:00Z"})).is_ok());
+        assert!(patch(json!({"expires_at": Instant::from_millis(NOW)})).is_err());
+    }
+
+    #[test]
+    fn what_can_be_patched_is_what_can_be_set() {
+        let described = Fields::describe(|fields| Settings::take(fields).map(|_| ()));
+        let named: Vec<&String> = described["properties"].as_object().unwrap().keys().collect();
+        assert!(named.iter().all(|name| SETTABLE.contains(&name.as_str())) && named.len() == SETTABLE.len());
+        assert_eq!(described["required"], json!(["name", "owner"]));
     }
 
     proptest! {

@@ -1,6 +1,5 @@
-//! What an edge remembers of keys, and for how long. A lease is counted on the edge's own clock from before it asked, so
-//! no two clocks are compared; it is a hundredth shorter than what was granted, so that an edge whose clock runs up to 1 %
-//! slow still ends it in time. The store is bounded in entries and in bytes, whatever is thrown at it.
+//! What an edge remembers of keys. How long it may is decided in [`crate::lease`]; here it is kept, and ended. The store is
+//! bounded in entries and in bytes, whatever is thrown at it.
 
 use crate::id_map::{IdMap, key_of};
 use crate::key::ID_LENGTH;
@@ -8,6 +7,7 @@ use crate::time::Instant;
 
 /// What was leased, until when.
 struct Entry<V> {
+    asked_at: Instant,
     ends_at: Instant,
     bytes: usize,
     value: V,
@@ -32,11 +32,6 @@ pub struct EdgeStore<V> {
     most_entries: usize,
     most_bytes: usize,
     latest: Instant,
-}
-
-/// The end of a lease of `seconds` that was asked for at `asked_at`.
-pub fn lease_end(asked_at: Instant, seconds: u32) -> Instant {
-    Instant::from_millis(asked_at.millis() + i64::from(seconds) * 990)
 }
 
 impl<V> EdgeStore<V> {
@@ -68,13 +63,19 @@ impl<V> EdgeStore<V> {
         self.younger.entries.get(&id).filter(|entry| now < entry.ends_at).map(|entry| &entry.value)
     }
 
-    /// Keeps `value` under `id` until `ends_at` (see [`lease_end`]), weighing `bytes`. An answer that arrives after its
-    /// own end, or whose question lies before a step back of the clock, is not kept.
+    /// Keeps `value` under `id` until `ends_at` (see [`crate::lease::end`]), weighing `bytes`. An answer that arrives after
+    /// its own end, or whose question lies before a step back of the clock, is not kept; nor is one to an older question
+    /// than what is in hand: it may tell of an older state.
     pub fn put(&mut self, id: &str, asked_at: Instant, ends_at: Instant, now: Instant, bytes: usize, value: V) {
         self.observe(now);
+        let Some(key) = key_of(id) else { return };
+        let known = self.younger.entries.get(&key).or_else(|| self.older.entries.get(&key));
+        if known.is_some_and(|known| asked_at < known.asked_at && now < known.ends_at) {
+            return;
+        }
         self.forget(id);
-        if let Some(id) = key_of(id).filter(|_| asked_at <= now && now < ends_at) {
-            self.insert(id, Entry { ends_at, bytes, value });
+        if asked_at <= now && now < ends_at {
+            self.insert(key, Entry { asked_at, ends_at, bytes, value });
         }
     }
 
@@ -120,6 +121,7 @@ impl<V> EdgeStore<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::end as lease_end;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -160,6 +162,19 @@ mod tests {
         assert_eq!(store.get(&id(1), at(10_001)), None);
         ask(&mut store, 2, 20_000, 5, 19_000);
         assert_eq!(store.get(&id(2), at(19_001)), None, "asked in what is now the future");
+    }
+
+    #[test]
+    fn an_answer_to_an_older_question_does_not_replace_a_newer_one() {
+        let mut store = EdgeStore::new(10, 10_000);
+        let put = |store: &mut EdgeStore<usize>, asked: i64, now: i64, value: usize| {
+            store.put(&id(1), at(asked), lease_end(at(asked), 5), at(now), 100, value);
+        };
+        put(&mut store, 1000, 1500, 2);
+        put(&mut store, 900, 1600, 1);
+        assert_eq!(store.get(&id(1), at(1600)), Some(&2));
+        put(&mut store, 1000, 1700, 3);
+        assert_eq!(store.get(&id(1), at(1700)), Some(&3));
     }
 
     #[test]

@@ -1,15 +1,51 @@
 //! Reading a JSON object field by field, so that each refusal names its field and its bound. Unknown fields are refused:
 //! a restriction that was misspelt must not be silently absent.
+//!
+//! The same code that reads a body also describes it ([`Fields::describe`]): run without a body, each call notes what it
+//! would take as JSON Schema. So the description cannot differ from what is served.
 
 use crate::error::Invalid;
 use crate::key::holds_key;
 use crate::time::Instant;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The fields of one object, taken one at a time.
 pub struct Fields {
     map: Map<String, Value>,
+    described: Option<Described>,
 }
+
+#[derive(Default)]
+struct Described {
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+}
+
+/// What a text has to look like, for the description; what reads it decides.
+pub struct Shape {
+    /// A regular expression (ECMA-262) that every accepted text fits.
+    pub pattern: Option<&'static str>,
+    /// Most characters.
+    pub most: usize,
+    /// One that is accepted, or empty.
+    pub example: &'static str,
+}
+
+impl Shape {
+    fn schema(&self) -> Value {
+        let mut schema = json!({"type": "string", "maxLength": self.most});
+        if let Some(pattern) = self.pattern {
+            schema["pattern"] = pattern.into();
+        }
+        if !self.example.is_empty() {
+            schema["examples"] = json!([self.example]);
+        }
+        schema
+    }
+}
+
+/// No control characters, and something besides white space.
+const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\u0000-\u001F\u007F-\u009F\s][^\u0000-\u001F\u007F-\u009F]*$";
 
 impl Fields {
     /// Takes the fields of a JSON object.
@@ -18,9 +54,36 @@ impl Fields {
     /// [`Invalid`] for any other JSON value.
     pub fn of(value: Value) -> Result<Self, Invalid> {
         match value {
-            Value::Object(map) => Ok(Self { map }),
+            Value::Object(map) => Ok(Self { map, described: None }),
             _ => Err(Invalid::new("", "the body must be a JSON object")),
         }
+    }
+
+    /// The JSON Schema of what `read` takes.
+    pub fn describe(read: impl FnOnce(&mut Self) -> Result<(), Invalid>) -> Value {
+        let mut fields = Self { map: Map::new(), described: Some(Described::default()) };
+        // What is read is nobody's request; that it does not make sense as one is no matter.
+        let _ = read(&mut fields);
+        let Described { properties, required } = fields.described.unwrap_or_default();
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+    }
+
+    /// Whether nothing is read and everything described: values are then placeholders, and judging them is pointless.
+    pub fn is_description(&self) -> bool {
+        self.described.is_some()
+    }
+
+    /// Notes an optional field, where this is a description.
+    fn note(&mut self, field: &str, mut schema: Value, required: bool) -> bool {
+        let Some(described) = &mut self.described else { return false };
+        if required {
+            described.required.push(field.into());
+        } else if let Some(kind) = schema.get("type").cloned() {
+            // `null` counts as absent.
+            schema["type"] = json!([kind, "null"]);
+        }
+        described.properties.insert(field.to_owned(), schema);
+        true
     }
 
     /// Takes a field; `null` counts as absent.
@@ -28,31 +91,27 @@ impl Fields {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
+    fn text(&mut self, field: &str) -> Result<Option<String>, Invalid> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Invalid::new(field, "must be a string")),
+        }
+    }
+
     /// An optional line of text of 1 to `most` characters, without control characters (they forge log lines and headers) and without a whole key.
     ///
     /// # Errors
     /// [`Invalid`] naming the bound.
     pub fn line(&mut self, field: &str, most: usize) -> Result<Option<String>, Invalid> {
-        match self.take(field) {
-            None => Ok(None),
-            Some(Value::String(text)) => {
-                check_line(field, &text, most)?;
-                Ok(Some(text))
-            }
-            Some(_) => Err(Invalid::new(field, "must be a string")),
+        if self.note(field, line_schema(most), false) {
+            return Ok(None);
         }
-    }
-
-    /// A required text of whatever length and content: one that is neither stored nor shown.
-    ///
-    /// # Errors
-    /// [`Invalid`] where it is absent or no string.
-    pub fn required_text(&mut self, field: &str) -> Result<String, Invalid> {
-        match self.take(field) {
-            Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(Invalid::new(field, "must be a string")),
-            None => Err(Invalid::new(field, "is required")),
+        let text = self.text(field)?;
+        if let Some(text) = &text {
+            check_line(field, text, most)?;
         }
+        Ok(text)
     }
 
     /// As [`Fields::line`], where the field is required.
@@ -60,7 +119,83 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] where it is absent, too.
     pub fn required_line(&mut self, field: &str, most: usize) -> Result<String, Invalid> {
-        self.line(field, most)?.ok_or_else(|| Invalid::new(field, "is required"))
+        if self.note(field, line_schema(most), true) {
+            return Ok(String::new());
+        }
+        self.line(field, most)?.ok_or_else(|| Self::required(field))
+    }
+
+    /// A required text of whatever length and content: one that is neither stored nor shown.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is absent or no string.
+    pub fn required_text(&mut self, field: &str) -> Result<String, Invalid> {
+        if self.note(field, json!({"type": "string"}), true) {
+            return Ok(String::new());
+        }
+        self.text(field)?.ok_or_else(|| Self::required(field))
+    }
+
+    /// A required text of a certain shape, which the caller checks.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is absent or no string.
+    pub fn required_shaped(&mut self, field: &str, shape: &Shape) -> Result<String, Invalid> {
+        if self.note(field, shape.schema(), true) {
+            return Ok(String::new());
+        }
+        self.required_text(field)
+    }
+
+    /// An optional text of a certain shape, which the caller checks.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is no string, or longer than the shape.
+    pub fn shaped(&mut self, field: &str, shape: &Shape) -> Result<Option<String>, Invalid> {
+        if self.note(field, shape.schema(), false) {
+            return Ok(None);
+        }
+        self.line(field, shape.most)
+    }
+
+    /// An optional one of some words.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming them.
+    pub fn one_of<W: AsRef<str>>(&mut self, field: &str, words: &[W]) -> Result<Option<String>, Invalid> {
+        let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+        if self.note(
+            field,
+            json!({"enum": words.iter().copied().map(Value::from).chain([Value::Null]).collect::<Vec<_>>()}),
+            false,
+        ) {
+            return Ok(None);
+        }
+        match self.text(field)? {
+            Some(word) if !words.contains(&word.as_str()) => {
+                Err(Invalid::new(field, format!("must be one of: {}", words.join(", "))))
+            }
+            word => Ok(word),
+        }
+    }
+
+    /// An optional `true` or `false`.
+    ///
+    /// # Errors
+    /// [`Invalid`] for anything else.
+    pub fn flag(&mut self, field: &str) -> Result<bool, Invalid> {
+        if self.note(field, json!({"type": "boolean"}), false) {
+            return Ok(false);
+        }
+        match self.take(field) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(Invalid::new(field, "must be true or false")),
+        }
+    }
+
+    fn required(field: &str) -> Invalid {
+        Invalid::new(field, "is required")
     }
 
     /// An optional whole number from `least` to `most`.
@@ -68,8 +203,15 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] naming the bounds.
     pub fn whole(&mut self, field: &str, least: u64, most: u64) -> Result<Option<u64>, Invalid> {
+        if self.note(field, json!({"type": "integer", "minimum": least, "maximum": most}), false) {
+            return Ok(None);
+        }
         let Some(value) = self.take(field) else { return Ok(None) };
-        match value.as_u64().filter(|n| (least..=most).contains(n)) {
+        // 5.0 is a whole number to JSON Schema, and to JavaScript the same as 5.
+        let number = value
+            .as_u64()
+            .or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64));
+        match number.filter(|n| (least..=most).contains(n)) {
             Some(number) => Ok(Some(number)),
             None => Err(Invalid::new(field, format!("must be a whole number from {least} to {most}"))),
         }
@@ -80,6 +222,9 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] for what is not RFC 3339.
     pub fn instant(&mut self, field: &str) -> Result<Option<Instant>, Invalid> {
+        if self.note(field, json!({"type": "string", "format": "date-time"}), false) {
+            return Ok(None);
+        }
         match self.take(field) {
             None => Ok(None),
             Some(Value::String(text)) => Instant::parse(&text).map(Some).ok_or_else(|| Self::no_instant(field)),
@@ -91,7 +236,7 @@ impl Fields {
         Invalid::new(field, "must be an RFC 3339 instant up to year 9999, such as 2030-01-31T12:00:00Z")
     }
 
-    /// A list of at most `most` texts, each read by `read`; absent is empty.
+    /// A list of at most `most` texts of a shape, each read by `read`; absent is empty.
     ///
     /// # Errors
     /// [`Invalid`] naming the bound, or the element that `read` refused.
@@ -99,8 +244,12 @@ impl Fields {
         &mut self,
         field: &str,
         most: usize,
+        shape: &Shape,
         mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, Invalid> {
+        if self.note(field, json!({"type": "array", "maxItems": most, "items": shape.schema()}), false) {
+            return Ok(Vec::new());
+        }
         let values = match self.take(field) {
             None => return Ok(Vec::new()),
             Some(Value::Array(values)) => values,
@@ -121,6 +270,10 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] naming the bound.
     pub fn free(&mut self, field: &str, most: usize, deepest: usize) -> Result<Map<String, Value>, Invalid> {
+        let bounds = format!("at most {most} bytes of JSON and {deepest} levels");
+        if self.note(field, json!({"type": "object", "description": bounds}), false) {
+            return Ok(Map::new());
+        }
         let map = match self.take(field) {
             None => return Ok(Map::new()),
             Some(Value::Object(map)) => map,
@@ -152,6 +305,10 @@ impl Fields {
             }
         }
     }
+}
+
+fn line_schema(most: usize) -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": LINE})
 }
 
 fn check_line(field: &str, text: &str, most: usize) -> Result<(), Invalid> {

@@ -134,6 +134,33 @@ impl Key {
         tags: Option<&TagKeys>,
         fill: &mut dyn FnMut(&mut [u8]),
     ) -> Result<Self, Invalid> {
+        Self::make(brand, environment, fill, |text, fill| match tags {
+            None => base62::push_random(text, ID_LENGTH, fill),
+            Some(tags) => {
+                base62::push_random(text, ID_RANDOM, fill);
+                let tag = tag(&tags.current, &[text.as_bytes()]);
+                text.push_str(tag.as_str());
+            }
+        })
+    }
+
+    /// Makes another key text under an id that there is: its new secret.
+    ///
+    /// # Errors
+    /// [`Invalid`] where `brand`, `environment` or `id` has not its form.
+    pub fn renew(brand: &str, environment: &str, id: &str, fill: &mut dyn FnMut(&mut [u8])) -> Result<Self, Invalid> {
+        if !is_id(id) {
+            return Err(Invalid::new("id", "16 characters of base62"));
+        }
+        Self::make(brand, environment, fill, |text, _| text.push_str(id))
+    }
+
+    fn make(
+        brand: &str,
+        environment: &str,
+        fill: &mut dyn FnMut(&mut [u8]),
+        push_id: impl FnOnce(&mut String, &mut dyn FnMut(&mut [u8])),
+    ) -> Result<Self, Invalid> {
         for (field, word) in [("brand", brand), ("environment", environment)] {
             if !is_word(word) {
                 return Err(Invalid::new(field, "2 to 12 of a-z and 0-9, a letter first"));
@@ -145,17 +172,10 @@ impl Key {
         text.push('_');
         text.push_str(environment);
         text.push('_');
-        match tags {
-            None => base62::push_random(&mut text, ID_LENGTH, fill),
-            Some(tags) => {
-                base62::push_random(&mut text, ID_RANDOM, fill);
-                let tag = tag(&tags.current, &[text.as_bytes()]);
-                text.push_str(tag.as_str());
-            }
-        }
+        push_id(&mut text, fill);
         text.push('_');
         base62::push_random(&mut text, SECRET_LENGTH, fill);
-        let check = base62::six_digits(u64::from(crc32fast::hash(text.as_bytes())));
+        let check = base62::digits::<CHECK_LENGTH>(u64::from(crc32fast::hash(text.as_bytes())));
         text.extend(check.map(char::from));
         Ok(Self(text))
     }
@@ -185,11 +205,16 @@ impl Tag {
     }
 }
 
+/// The first 8 bytes of HMAC-SHA-256, big-endian.
+fn head(key: &Mac, message: &[&[u8]]) -> u64 {
+    let code = key.code(message);
+    u64::from_be_bytes([code[0], code[1], code[2], code[3], code[4], code[5], code[6], code[7]])
+}
+
 /// Six digits of HMAC-SHA-256: its first 8 bytes, big-endian, modulo 62⁶.
 fn tag(key: &Mac, message: &[&[u8]]) -> Tag {
-    let code = key.code(message);
-    let head = u64::from_be_bytes([code[0], code[1], code[2], code[3], code[4], code[5], code[6], code[7]]);
-    Tag(base62::six_digits(head % 62u64.pow(6)))
+    let head = head(key, message);
+    Tag(base62::digits(head % 62u64.pow(6)))
 }
 
 /// The tag keys of a deployment: one that tags, and older ones whose tags stay good, since an id never changes. Losing
@@ -217,6 +242,19 @@ impl TagKeys {
             let parts = [brand.as_bytes(), b"_", environment.as_bytes(), b"_", random.as_bytes()];
             tag(key, &parts).as_str() == presented
         })
+    }
+}
+
+impl TagKeys {
+    /// The ids under which a key of another system may be known here, made of the SHA-256 of its text: that of the current
+    /// tag key first. They carry a tag like any other id; whoever has no tag key learns nothing of the text from them.
+    pub fn ids_of(&self, brand: &str, environment: &str, sha256: &str) -> Vec<String> {
+        let id = |key: &Mac| {
+            let random: [u8; ID_RANDOM] = base62::digits(head(key, &[b"import_", sha256.as_bytes()]) % 62u64.pow(10));
+            let tag = tag(key, &[brand.as_bytes(), b"_", environment.as_bytes(), b"_", &random]);
+            random.iter().copied().map(char::from).chain(tag.as_str().chars()).collect()
+        };
+        std::iter::once(&self.current).chain(&self.retired).map(id).collect()
     }
 }
 
@@ -329,6 +367,26 @@ pub(crate) mod tests {
         assert!(!both.issued("psk", "test", id), "the tag binds the environment");
         assert!(!both.issued("abc", "live", id), "the tag binds the brand");
         assert!(!both.issued("psk", "live", ""), "a short id is never issued");
+    }
+
+    #[test]
+    fn a_renewed_key_has_the_id_and_another_secret() {
+        let key = Key::generate("psk", "live", Some(&tags()), &mut source(4)).unwrap();
+        let renewed = Key::renew("psk", "live", key.parts().id, &mut source(5)).unwrap();
+        assert_eq!(renewed.parts().id, key.parts().id);
+        assert_ne!(renewed.parts().secret, key.parts().secret);
+        assert!(Key::renew("psk", "live", "short", &mut source(5)).is_err());
+    }
+
+    #[test]
+    fn ids_of_foreign_keys_are_tagged_and_differ_by_text_and_tag_key() {
+        let both = TagKeys::from_hex(&"11".repeat(32), [&*"22".repeat(32)]).unwrap();
+        let ids = both.ids_of("psk", "live", &"ab".repeat(32));
+        assert_eq!(ids.len(), 2);
+        assert!(ids.iter().all(|id| is_id(id) && both.issued("psk", "live", id)));
+        assert_ne!(ids[0], ids[1]);
+        assert_ne!(ids[0], both.ids_of("psk", "live", &"ac".repeat(32))[0]);
+        assert_eq!(ids[0], tags().ids_of("psk", "live", &"ab".repeat(32))[0]);
     }
 
     #[test]

@@ -9,26 +9,38 @@
 //! | [`key`] | what a key text is: parse, generate, tag, check digits, redact |
 //! | [`root`] | which subkeys come from the root secret; what a secret's digest is |
 //! | [`scope`], [`network`] | what a scope grants; which addresses, countries and origins match |
-//! | [`draft`] | whether a request to create a key is sound, and the record it makes |
-//! | [`record`], [`life`] | what is stored of a key; which changes of status are allowed |
+//! | [`draft`] | whether a request to create or change a key is sound, and the record it makes |
+//! | [`foreign`] | keys of other systems, known by their SHA-256 |
+//! | [`record`], [`life`] | what is stored of a key; which changes are allowed, and what is told of them |
+//! | [`rotation`], [`evidence`] | how a secret is replaced, and on what is known of its use |
 //! | [`verify`] | the verdict |
-//! | [`edge`] | what an edge may remember, and for how long |
+//! | [`lease`], [`edge`] | how long an edge may go on with what it was told; from when a change holds everywhere |
+//! | [`audit`] | the log that shows when it was altered |
+//! | [`safety`] | what is unsafe about a key, and the request that mends it |
+//! | [`idempotency`] | when a creation was asked for before |
 //!
 //! The format is specified in `tests/vectors/SPEC.md`.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod base62;
 pub mod crypto;
 pub mod draft;
 pub mod edge;
 pub mod error;
+pub mod evidence;
 pub mod fields;
+pub mod foreign;
 mod id_map;
+pub mod idempotency;
 pub mod key;
+pub mod lease;
 pub mod life;
 pub mod network;
 pub mod record;
 pub mod root;
+pub mod rotation;
+pub mod safety;
 pub mod scope;
 pub mod time;
 pub mod verify;

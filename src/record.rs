@@ -1,8 +1,11 @@
 //! What is stored of a key: its record, the digests of its secrets, and the form in which the record is shown. This is
 //! also the stored JSON; `tests` below pin it, since records outlive the code that wrote them.
 
+use crate::draft::DEFAULT_ROTATION_DAYS;
+use crate::lease::Reach;
 use crate::network::Range;
-use crate::root::Digest;
+use crate::root::{Code, Digest, RootName};
+use crate::rotation::Rotation;
 use crate::scope::Scope;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -53,6 +56,9 @@ pub struct Record {
     pub allowed_origins: Vec<String>,
     /// Seconds, 0 to 60, for which an edge may go on with what it knows of this key.
     pub max_staleness_seconds: u32,
+    /// Days after which its secret should be replaced.
+    #[serde(default = "default_rotation_days")]
+    pub rotation_days: u32,
     /// The issuer's own notes.
     pub metadata: Map<String, Value>,
     /// Where it stands.
@@ -101,23 +107,169 @@ impl Record {
         value["status"] = self.standing(now).into();
         value
     }
+
+    /// As [`Record::shown`], with its secrets.
+    pub fn shown_with(&self, secrets: &[ShownSecret], now: Instant) -> Value {
+        let mut value = self.shown(now);
+        value["secrets"] = serde_json::to_value(secrets).unwrap_or_else(|_| unreachable!("secrets are plain JSON"));
+        value
+    }
 }
 
-/// A record with the digests of its secrets: what storage keeps and a lease carries. Never answered to a caller.
+fn default_rotation_days() -> u32 {
+    DEFAULT_ROTATION_DAYS
+}
+
+/// Where a secret stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Accepted, and waits for its first use.
+    Pending,
+    /// Accepted.
+    #[default]
+    Active,
+    /// Accepted until an instant.
+    Retiring,
+    /// Accepted no more.
+    Gone,
+}
+
+/// What is stored of one secret of a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Secret {
+    /// The root secret whose pepper made the digest.
+    pub root: RootName,
+    /// The digest.
+    pub hmac: Code,
+    /// Counts the secrets of a key, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub number: u32,
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "is_active")]
+    pub status: Stage,
+    /// First instant at which it is no longer accepted, where it is retiring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Instant>,
+    /// When it was made; with the key where nothing stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Instant>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn is_first(number: &u32) -> bool {
+    *number == 1
+}
+
+fn is_active(status: &Stage) -> bool {
+    *status == Stage::Active
+}
+
+impl Secret {
+    /// The first secret of a key.
+    pub fn first(digest: Digest) -> Self {
+        Self { root: digest.root, hmac: digest.hmac, number: 1, status: Stage::Active, until: None, created_at: None }
+    }
+
+    /// As [`crate::root::Peppers::find`] takes it.
+    pub fn digest(&self) -> (RootName, &Code) {
+        (self.root, &self.hmac)
+    }
+
+    /// Whether it verifies at `now`.
+    pub fn accepted(&self, now: Instant) -> bool {
+        match self.status {
+            Stage::Gone => false,
+            Stage::Retiring => self.until.is_none_or(|until| now < until),
+            Stage::Pending | Stage::Active => true,
+        }
+    }
+
+    /// What may be shown of it.
+    pub fn shown(&self, record: &Record) -> ShownSecret {
+        ShownSecret {
+            number: self.number,
+            status: self.status,
+            created_at: self.created_at.unwrap_or(record.created_at),
+            until: self.until,
+            root: self.root,
+        }
+    }
+}
+
+/// A secret as it is answered and logged: nothing of its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownSecret {
+    /// Counts the secrets of a key, from 1.
+    pub number: u32,
+    /// Where it stands.
+    pub status: Stage,
+    /// When it was made.
+    pub created_at: Instant,
+    /// First instant at which it is no longer accepted, where it is retiring.
+    pub until: Option<Instant>,
+    /// The root secret that its digest needs.
+    pub root: RootName,
+}
+
+/// A record with its secrets and what the authority keeps beside them: what storage holds and a lease carries. Never
+/// answered to a caller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredKey {
     /// The record.
     pub record: Record,
-    /// Digests of the secrets that may verify.
-    pub secrets: Vec<Digest>,
+    /// Its secrets, the oldest first; of those that are gone only the latest.
+    pub secrets: Vec<Secret>,
+    /// The end of the last lease that was longer than those granted now ([`Reach`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<Instant>,
+    /// From when no edge goes on with what was before the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_by: Option<Instant>,
+    /// The last rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 impl StoredKey {
+    /// A key with its first secret.
+    pub fn new(record: Record, digest: Digest) -> Self {
+        Self { record, secrets: vec![Secret::first(digest)], horizon: None, effective_by: None, rotation: None }
+    }
+
     /// Whether `other` is this very key: the same id and the same digests.
     pub fn has_secrets_of(&self, other: &Self) -> bool {
         self.record.id == other.record.id
             && self.secrets.len() == other.secrets.len()
-            && self.secrets.iter().zip(&other.secrets).all(|(a, b)| a.same(b))
+            && self.secrets.iter().zip(&other.secrets).all(|(a, b)| a.root == b.root && a.hmac.equals(&b.hmac))
+    }
+
+    /// The position of the secret that has one of these digests.
+    pub fn position_of(&self, presented: &[Digest]) -> Option<usize> {
+        self.secrets.iter().position(|s| presented.iter().any(|d| d.root == s.root && d.hmac.equals(&s.hmac)))
+    }
+
+    /// What the authority knows of the leases that are out.
+    pub fn reach(&self) -> Reach {
+        Reach { staleness: self.record.max_staleness_seconds, horizon: self.horizon }
+    }
+
+    /// Its secrets as they may be shown.
+    pub fn shown_secrets(&self) -> Vec<ShownSecret> {
+        self.secrets.iter().map(|secret| secret.shown(&self.record)).collect()
+    }
+
+    /// The secret of this number.
+    pub fn secret(&self, number: u32) -> Option<&Secret> {
+        self.secrets.iter().find(|secret| secret.number == number)
+    }
+
+    /// Its record as it is answered, with its secrets.
+    pub fn shown(&self, now: Instant) -> Value {
+        self.record.shown_with(&self.shown_secrets(), now)
     }
 }
 
@@ -142,6 +294,7 @@ pub(crate) mod tests {
             allowed_countries: vec![],
             allowed_origins: vec![],
             max_staleness_seconds: 5,
+            rotation_days: 90,
             metadata: Map::new(),
             status: Status::Active,
             revoked_at: None,
@@ -150,12 +303,33 @@ pub(crate) mod tests {
         }
     }
 
+    const RECORD: &str = r#""id":"7Qm2ZxT0aBcD3fGh","brand":"psk","environment":"live","name":"server-prod","owner":"acme","scopes":["calls:create"],"created_at":"2023-11-14T22:13:20.000Z","updated_at":"2023-11-14T22:13:20.000Z","not_before":null,"expires_at":null,"allowed_ips":["192.0.2.0/24"],"denied_ips":[],"allowed_countries":[],"allowed_origins":[],"max_staleness_seconds":5,ROTATION"metadata":{},"status":"active","revoked_at":null,"revoke_reason":null,"version":1"#;
+    const DIGEST: &str =
+        r#""root":"01020304","hmac":"0505050505050505050505050505050505050505050505050505050505050505""#;
+
     #[test]
     fn the_stored_form_is_what_it_was() {
-        let stored = r#"{"record":{"id":"7Qm2ZxT0aBcD3fGh","brand":"psk","environment":"live","name":"server-prod","owner":"acme","scopes":["calls:create"],"created_at":"2023-11-14T22:13:20.000Z","updated_at":"2023-11-14T22:13:20.000Z","not_before":null,"expires_at":null,"allowed_ips":["192.0.2.0/24"],"denied_ips":[],"allowed_countries":[],"allowed_origins":[],"max_staleness_seconds":5,"metadata":{},"status":"active","revoked_at":null,"revoke_reason":null,"version":1},"secrets":[{"root":"01020304","hmac":"0505050505050505050505050505050505050505050505050505050505050505"}]}"#;
-        let read: StoredKey = serde_json::from_str(stored).unwrap();
+        let now = RECORD.replace("ROTATION", r#""rotation_days":90,"#);
+        let stored = format!(r#"{{"record":{{{now}}},"secrets":[{{{DIGEST}}}]}}"#);
+        let read: StoredKey = serde_json::from_str(&stored).unwrap();
         assert_eq!(read.record, record());
         assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+        let full = format!(
+            r#"{{"record":{{{now}}},"secrets":[{{{DIGEST},"status":"retiring","until":"2023-11-15T22:13:20.000Z"}},{{{DIGEST},"number":2,"created_at":"2023-11-14T22:13:20.000Z"}}],"horizon":"2023-11-14T22:14:20.000Z","effective_by":"2023-11-14T22:14:20.000Z","rotation":{{"number":1,"status":"overlap","activate":"now","grace_seconds":86400,"quiet_seconds":3600,"started_at":"2023-11-14T22:13:20.000Z","usable_by":"2023-11-14T22:13:21.012Z","activated_at":"2023-11-14T22:13:20.000Z","ends_at":"2023-11-15T22:13:20.000Z","from":1,"to":2}}}}"#
+        );
+        let read: StoredKey = serde_json::from_str(&full).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), full);
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_read() {
+        let stored = format!(r#"{{"record":{{{}}},"secrets":[{{{DIGEST}}}]}}"#, RECORD.replace("ROTATION", ""));
+        let read: StoredKey = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read.record, record());
+        assert_eq!((read.secrets[0].number, read.secrets[0].status), (1, Stage::Active));
+        // And what a later one writes besides is no obstacle.
+        let later = stored.replace(r#""secrets":"#, r#""limits":[{}],"secrets":"#);
+        assert!(serde_json::from_str::<StoredKey>(&later).is_ok());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl fmt::Debug for RootSecret {
 }
 
 /// Which root secret a digest was made under: 8 hexadecimal digits, public.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RootName([u8; 4]);
 
 impl fmt::Display for RootName {
@@ -109,9 +109,9 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Whether both are the same digest under the same root secret.
-    pub fn same(&self, other: &Self) -> bool {
-        self.root == other.root && self.hmac.same(&other.hmac.0)
+    /// As [`Peppers::find`] takes it.
+    pub fn parts(&self) -> (RootName, &Code) {
+        (self.root, &self.hmac)
     }
 }
 
@@ -121,14 +121,25 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// 32 bytes that are compared in constant time, written as 64 hexadecimal digits.
+/// 32 bytes that are compared in constant time, written as 64 hexadecimal digits. `Debug` shows none of them.
 #[derive(Clone)]
 pub struct Code([u8; 32]);
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(…)")
+    }
+}
 
 impl Code {
     /// Wraps the bytes of a code.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Whether both are the same bytes, in constant time.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.same(&other.0)
     }
 
     fn same(&self, other: &[u8; 32]) -> bool {
@@ -176,36 +187,51 @@ impl Peppers {
         Digest { root: self.current.root, hmac: Code(hmac(&self.current.mac, key)) }
     }
 
+    /// The digests of a key under every root secret in use, the current one first: with these in hand, whoever holds no
+    /// pepper can say whether the key is one that it knows.
+    pub fn digests(&self, key: &KeyText<'_>) -> Vec<Digest> {
+        self.all().map(|pepper| Digest { root: pepper.root, hmac: Code(hmac(&pepper.mac, key)) }).collect()
+    }
+
     /// The position in `digests` of the one that `key` has, compared in constant time. A digest made under a root secret
     /// that is neither current nor retired matches nothing.
-    pub fn find<'d>(&self, key: &KeyText<'_>, digests: impl IntoIterator<Item = &'d Digest>) -> Option<usize> {
+    pub fn find<'d>(
+        &self,
+        key: &KeyText<'_>,
+        digests: impl IntoIterator<Item = (RootName, &'d Code)>,
+    ) -> Option<usize> {
         // One computation for each root secret in use, not for each digest.
         let mut computed: Option<(RootName, [u8; 32])> = None;
         let mut found = None;
-        for (position, digest) in digests.into_iter().enumerate() {
+        for (position, (root, stored)) in digests.into_iter().enumerate() {
             let hmac = match computed {
-                Some((root, code)) if root == digest.root => code,
+                Some((of, code)) if of == root => code,
                 _ => {
-                    let Some(pepper) =
-                        std::iter::once(&self.current).chain(&self.retired).find(|p| p.root == digest.root)
-                    else {
-                        continue;
-                    };
+                    let Some(pepper) = self.all().find(|pepper| pepper.root == root) else { continue };
                     let code = hmac(&pepper.mac, key);
-                    computed = Some((digest.root, code));
+                    computed = Some((root, code));
                     code
                 }
             };
-            if digest.hmac.same(&hmac) && found.is_none() {
+            if stored.same(&hmac) && found.is_none() {
                 found = Some(position);
             }
         }
         found
     }
 
-    /// Whether `digest` was made under the current root secret.
-    pub fn is_current(&self, digest: &Digest) -> bool {
-        digest.root == self.current.root
+    /// The name of the current root secret.
+    pub fn current(&self) -> RootName {
+        self.current.root
+    }
+
+    /// The names of the retired ones, as they were given.
+    pub fn retired(&self) -> impl Iterator<Item = RootName> {
+        self.retired.iter().map(|pepper| pepper.root)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Pepper> {
+        std::iter::once(&self.current).chain(&self.retired)
     }
 }
 
@@ -236,11 +262,12 @@ mod tests {
         let old = Peppers::new(&root(1), []);
         let digest = old.digest(&key(1).parts());
         let new = Peppers::new(&root(2), [&root(1)]);
-        assert_eq!(old.find(&key(1).parts(), [&digest]), Some(0));
-        assert_eq!(new.find(&key(1).parts(), [&digest]), Some(0));
-        assert!(!new.is_current(&digest));
-        assert_eq!(new.find(&key(2).parts(), [&digest]), None);
-        assert_eq!(Peppers::new(&root(2), []).find(&key(1).parts(), [&digest]), None, "the pepper is gone");
+        assert_eq!(old.find(&key(1).parts(), [digest.parts()]), Some(0));
+        assert_eq!(new.find(&key(1).parts(), [digest.parts()]), Some(0));
+        assert!(digest.root != new.current() && new.retired().eq([digest.root]));
+        assert_eq!(new.digests(&key(1).parts())[1].hmac.0, digest.hmac.0);
+        assert_eq!(new.find(&key(2).parts(), [digest.parts()]), None);
+        assert_eq!(Peppers::new(&root(2), []).find(&key(1).parts(), [digest.parts()]), None, "the pepper is gone");
     }
 
     #[test]
@@ -248,7 +275,7 @@ mod tests {
         let (old, new) = (Peppers::new(&root(1), []), Peppers::new(&root(2), [&root(1)]));
         let digests = [old.digest(&key(1).parts()), new.digest(&key(2).parts()), old.digest(&key(3).parts())];
         for (position, start) in [(0, 1), (1, 2), (2, 3)] {
-            assert_eq!(new.find(&key(start).parts(), &digests), Some(position));
+            assert_eq!(new.find(&key(start).parts(), digests.iter().map(Digest::parts)), Some(position));
         }
     }
 

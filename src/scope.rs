@@ -20,6 +20,7 @@ pub struct Scope(String);
 pub struct Needed<'a> {
     resource: &'a str,
     action: &'a str,
+    text: &'a str,
 }
 
 const SHAPE: &str = "a scope is resource:action in a-z, 0-9, '.', '-', '_', with '*' alone for either side";
@@ -93,9 +94,14 @@ impl<'a> Needed<'a> {
             return Err("a scope has at most 100 characters");
         }
         match text.split_once(':') {
-            Some((resource, action)) if is_name(resource) && is_name(action) => Ok(Self { resource, action }),
+            Some((resource, action)) if is_name(resource) && is_name(action) => Ok(Self { resource, action, text }),
             _ => Err("a needed scope is resource:action without wildcards"),
         }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &'a str {
+        self.text
     }
 }
 

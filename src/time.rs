@@ -31,6 +31,11 @@ impl Instant {
         Self::from_millis(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
+    /// This instant moved by `milliseconds`.
+    pub fn plus_millis(self, milliseconds: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(milliseconds))
+    }
+
     /// Reads an RFC 3339 date-time (§5.6) with `Z` or a numeric offset; digits past the millisecond are dropped.
     /// `None` for anything else, years past 9999 included.
     pub fn parse(text: &str) -> Option<Self> {

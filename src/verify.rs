@@ -3,7 +3,7 @@
 
 use crate::key::KeyText;
 use crate::network::address_allowed;
-use crate::record::{Status, StoredKey};
+use crate::record::{Secret, Status, StoredKey};
 use crate::root::Peppers;
 use crate::scope::{Needed, grant_all};
 use crate::time::Instant;
@@ -28,6 +28,8 @@ pub enum Code {
     NotYetValid,
     /// At or after its `expires_at`.
     Expired,
+    /// The key is good, this secret of it was replaced.
+    RotatedOut,
     /// From an address that its ranges exclude, or an unknown one.
     IpNotAllowed,
     /// From a country that is not listed, or an unknown one.
@@ -42,7 +44,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Valid,
         Self::Malformed,
         Self::EnvironmentMismatch,
@@ -51,12 +53,18 @@ impl Code {
         Self::Disabled,
         Self::NotYetValid,
         Self::Expired,
+        Self::RotatedOut,
         Self::IpNotAllowed,
         Self::CountryNotAllowed,
         Self::OriginNotAllowed,
         Self::InsufficientScope,
         Self::Unavailable,
     ];
+
+    /// The code of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
 
     /// The stable name.
     pub fn as_str(self) -> &'static str {
@@ -69,6 +77,7 @@ impl Code {
             Self::Disabled => "DISABLED",
             Self::NotYetValid => "NOT_YET_VALID",
             Self::Expired => "EXPIRED",
+            Self::RotatedOut => "ROTATED_OUT",
             Self::IpNotAllowed => "IP_NOT_ALLOWED",
             Self::CountryNotAllowed => "COUNTRY_NOT_ALLOWED",
             Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
@@ -105,6 +114,15 @@ pub fn inspect<'k>(text: &'k str, brand: &str, environment: Option<&str>) -> Res
     }
 }
 
+/// The outcome of steps 4 to 9, and the position of the secret that matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The code.
+    pub code: Code,
+    /// The position in [`StoredKey::secrets`] of the secret that was presented; `None` where it is none of them.
+    pub secret: Option<usize>,
+}
+
 /// Steps 4 to 9 for a key that passed the first three: what the record, or its absence, makes of it.
 pub fn judge(
     key: &KeyText<'_>,
@@ -112,12 +130,22 @@ pub fn judge(
     stored: Option<&StoredKey>,
     peppers: &Peppers,
     now: Instant,
-) -> Code {
-    let Some(StoredKey { record, secrets }) = stored else { return Code::NotFound };
-    let same = record.id == key.id && record.brand == key.brand && record.environment == key.environment;
-    if !same || peppers.find(key, secrets).is_none() {
-        return Code::NotFound;
+) -> Judged {
+    const UNKNOWN: Judged = Judged { code: Code::NotFound, secret: None };
+    let Some(stored) = stored else { return UNKNOWN };
+    let record = &stored.record;
+    if record.id != key.id || record.brand != key.brand || record.environment != key.environment {
+        return UNKNOWN;
     }
+    match peppers.find(key, stored.secrets.iter().map(Secret::digest)) {
+        None => UNKNOWN,
+        Some(position) => Judged { code: weigh(stored, position, facts, now), secret: Some(position) },
+    }
+}
+
+/// Steps 5 to 9 for a caller who presented the secret at `position`.
+pub fn weigh(stored: &StoredKey, position: usize, facts: &Facts<'_>, now: Instant) -> Code {
+    let StoredKey { record, secrets, .. } = stored;
     match record.status {
         Status::Revoked => return Code::Revoked,
         Status::Disabled => return Code::Disabled,
@@ -128,6 +156,9 @@ pub fn judge(
     }
     if record.expires_at.is_some_and(|end| now >= end) {
         return Code::Expired;
+    }
+    if !secrets.get(position).is_some_and(|secret| secret.accepted(now)) {
+        return Code::RotatedOut;
     }
     if !address_allowed(facts.address, &record.allowed_ips, &record.denied_ips) {
         return Code::IpNotAllowed;
@@ -154,6 +185,7 @@ mod tests {
     use crate::crypto::to_hex;
     use crate::key::Key;
     use crate::network::Range;
+    use crate::record::Stage;
     use crate::root::RootSecret;
 
     const NOW: Instant = Instant::EPOCH;
@@ -172,7 +204,7 @@ mod tests {
         let mut record = crate::record::tests::record();
         record.id = key.parts().id.into();
         record.allowed_ips = vec![];
-        StoredKey { record, secrets: vec![peppers().digest(&key.parts())] }
+        StoredKey::new(record, peppers().digest(&key.parts()))
     }
 
     fn verdict(change: impl FnOnce(&mut StoredKey, &mut Facts<'_>)) -> Code {
@@ -180,7 +212,7 @@ mod tests {
         let mut stored = stored(&key);
         let mut facts = Facts::default();
         change(&mut stored, &mut facts);
-        judge(&key.parts(), &facts, Some(&stored), &peppers(), NOW)
+        judge(&key.parts(), &facts, Some(&stored), &peppers(), NOW).code
     }
 
     #[test]
@@ -227,6 +259,20 @@ mod tests {
             }),
             Code::Disabled
         );
+        assert_eq!(
+            verdict(|s, _| {
+                ip(s);
+                s.secrets[0].status = Stage::Gone
+            }),
+            Code::RotatedOut
+        );
+        assert_eq!(
+            verdict(|s, _| {
+                s.record.expires_at = Some(NOW);
+                s.secrets[0].status = Stage::Gone
+            }),
+            Code::Expired
+        );
         assert_eq!(verdict(|s, _| s.record.status = Status::Revoked), Code::Revoked);
         assert_eq!(
             verdict(|s, _| {
@@ -259,7 +305,7 @@ mod tests {
         for (needed, code) in [("calls:create", Code::Valid), ("calls:read", Code::InsufficientScope)] {
             let needed = [Needed::parse(needed).unwrap()];
             let facts = Facts { needed: &needed, ..Facts::default() };
-            assert_eq!(judge(&key.parts(), &facts, Some(&stored), &peppers(), NOW), code);
+            assert_eq!(judge(&key.parts(), &facts, Some(&stored), &peppers(), NOW).code, code);
         }
     }
 
@@ -270,7 +316,7 @@ mod tests {
             let (key, _) = keys();
             let mut stored = stored(&key);
             (stored.record.not_before, stored.record.expires_at) = (Some(NOW), Some(later));
-            judge(&key.parts(), &Facts::default(), Some(&stored), &peppers(), instant)
+            judge(&key.parts(), &Facts::default(), Some(&stored), &peppers(), instant).code
         };
         assert_eq!(at(Instant::from_millis(NOW.millis() - 1)), Code::NotYetValid);
         assert_eq!(at(NOW), Code::Valid);
@@ -279,13 +325,24 @@ mod tests {
     }
 
     #[test]
+    fn a_retiring_secret_is_good_until_its_instant_and_not_at_it() {
+        let at = |millis: i64| {
+            let (key, _) = keys();
+            let mut stored = stored(&key);
+            (stored.secrets[0].status, stored.secrets[0].until) = (Stage::Retiring, Some(NOW));
+            judge(&key.parts(), &Facts::default(), Some(&stored), &peppers(), NOW.plus_millis(millis)).code
+        };
+        assert_eq!((at(-1), at(0)), (Code::Valid, Code::RotatedOut));
+    }
+
+    #[test]
     fn another_secret_under_the_same_id_is_not_found_whatever_the_record_says() {
         let (key, other) = keys();
         let mut record = stored(&key);
         record.record.status = Status::Revoked;
         let twin = KeyText { secret: other.parts().secret, ..key.parts() };
-        assert_eq!(judge(&twin, &Facts::default(), Some(&record), &peppers(), NOW), Code::NotFound);
-        assert_eq!(judge(&key.parts(), &Facts::default(), None, &peppers(), NOW), Code::NotFound);
+        assert_eq!(judge(&twin, &Facts::default(), Some(&record), &peppers(), NOW).code, Code::NotFound);
+        assert_eq!(judge(&key.parts(), &Facts::default(), None, &peppers(), NOW).code, Code::NotFound);
     }
 
     #[test]

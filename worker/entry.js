@@ -98,7 +98,7 @@ export class KeyObject extends Shell {
 }
 
 export class ProjectObject extends Shell {
-  #core = () => this.inner(() => new core.ProjectObject(this.ctx));
+  #core = () => this.inner(() => new core.ProjectObject(this.ctx, this.env));
   handle(message) {
     return guarded(() => this.#core().handle(message), (error) => Promise.reject(error));
   }

@@ -63,6 +63,8 @@ export interface KeyRecord {
   allowed_origins: string[];
   /** Seconds, 0 to 60. */
   max_staleness_seconds: number;
+  /** Days after which its secret should be replaced; 90 where it is absent. */
+  rotation_days?: number;
   metadata: Record<string, unknown>;
   status: 'active' | 'disabled' | 'revoked';
   revoked_at: string | null;
@@ -71,16 +73,28 @@ export interface KeyRecord {
   version: number;
 }
 
+/** What is stored of one secret of a key: a digest, and where the secret stands. */
+export interface StoredSecret extends Digest {
+  /** Counts the secrets of a key, from 1; 1 where it is absent. */
+  number?: number;
+  /** `active` where it is absent. */
+  status?: 'pending' | 'active' | 'retiring' | 'gone';
+  /** First instant at which it is no longer accepted, where it is retiring. */
+  until?: string;
+  /** RFC 3339. */
+  created_at?: string;
+}
+
 /** What is stored of a key. */
 export interface StoredKey {
   record: KeyRecord;
-  /** The digests that verify. */
-  secrets: Digest[];
+  /** Its secrets: those that verify, and those of which it is known that they were replaced. */
+  secrets: StoredSecret[];
 }
 
 /** The outcome of a verification. */
 export type VerdictCode =
-  | 'VALID' | 'MALFORMED' | 'ENVIRONMENT_MISMATCH' | 'NOT_FOUND' | 'REVOKED' | 'DISABLED' | 'NOT_YET_VALID' | 'EXPIRED'
+  | 'VALID' | 'MALFORMED' | 'ENVIRONMENT_MISMATCH' | 'NOT_FOUND' | 'REVOKED' | 'DISABLED' | 'NOT_YET_VALID' | 'EXPIRED' | 'ROTATED_OUT'
   | 'IP_NOT_ALLOWED' | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INSUFFICIENT_SCOPE' | 'UNAVAILABLE';
 
 /** Runs a call into the core; its failures become {@link KeywardError}s. */

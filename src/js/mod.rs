@@ -157,7 +157,7 @@ impl Verifier {
             Err(code) => code,
             Ok(key) => {
                 let stored = key_of(key.id).and_then(|id| self.held.get(&id));
-                judge(&key, &facts, stored, &self.peppers, Instant::from_millis(now as i64))
+                judge(&key, &facts, stored, &self.peppers, Instant::from_millis(now as i64)).code
             }
         }
     }

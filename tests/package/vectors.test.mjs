@@ -13,9 +13,10 @@ const ROOT_SECRET = '00'.repeat(32);
 const leaf = true;
 const bytes = { 'text?': leaf, 'hex?': leaf, 'repeat?': leaf, 'count?': leaf };
 const digest = { root: leaf, hmac: leaf };
+const secret = { ...digest, 'number?': leaf, 'status?': leaf, 'until?': leaf, 'created_at?': leaf };
 const record = Object.fromEntries(
   ('id brand environment name owner scopes created_at updated_at not_before expires_at allowed_ips denied_ips allowed_countries '
-    + 'allowed_origins max_staleness_seconds metadata status revoked_at revoke_reason version').split(' ').map((field) => [field, leaf]),
+    + 'allowed_origins max_staleness_seconds rotation_days metadata status revoked_at revoke_reason version').split(' ').map((field) => [field, leaf]),
 );
 const facts = { 'environment?': leaf, 'address?': leaf, 'country?': leaf, 'origin?': leaf, 'scopes?': leaf };
 const INPUTS = {
@@ -38,7 +39,7 @@ const INPUTS = {
   'instant': { text: leaf },
   'verdict': {
     key: leaf, brand: leaf, root_secret: leaf, 'retired_root_secrets?': leaf, 'tag_key?': leaf, 'retired_tag_keys?': leaf,
-    stored: { record, secrets: [digest] }, 'facts?': facts, now: leaf,
+    stored: { record, secrets: [secret] }, 'facts?': facts, now: leaf,
   },
 };
 

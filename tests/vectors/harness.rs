@@ -357,7 +357,7 @@ fn run_find(input: &FindInput) -> Outcome {
     let peppers = peppers(&input.root_secret, &input.retired_root_secrets)?;
     let key = KeyText::parse(&input.key, None)?;
     let digests: Vec<Digest> = input.digests.iter().map(stored).collect::<Result<_, _>>()?;
-    Ok(json!({ "position": peppers.find(&key, &digests) }))
+    Ok(json!({ "position": peppers.find(&key, digests.iter().map(Digest::parts)) }))
 }
 
 /// A stored value. Storage ignores fields that it does not know; a vector must have none, so what was read is written
@@ -542,7 +542,7 @@ fn run_verdict(input: &VerdictInput) -> Outcome {
     let code = match inspect(&input.key, &input.brand, facts.environment) {
         Err(code) => code,
         Ok(key) if tags.is_some_and(|tags| !tags.issued(key.brand, key.environment, key.id)) => Code::NotFound,
-        Ok(key) => judge(&key, &facts, stored.as_ref(), &peppers, now),
+        Ok(key) => judge(&key, &facts, stored.as_ref(), &peppers, now).code,
     };
     Ok(json!({ "code": code.as_str() }))
 }

@@ -146,7 +146,8 @@ def digest(root_secret, key):
 
 def find(key, root_secrets, digests):
     own = [digest(root_secret, key) for root_secret in root_secrets]
-    return next((position for position, stored in enumerate(digests) if stored in own), None)
+    return next((position for position, stored in enumerate(digests)
+                 if {"root": stored["root"], "hmac": stored["hmac"]} in own), None)
 
 
 # 3. Scopes
@@ -333,7 +334,8 @@ def verdict(text, brand, root_secrets, tag_keys, stored, facts, now):
     record = stored["record"]
     if any(record[part] != key[part] for part in ("id", "brand", "environment")):
         return "NOT_FOUND"
-    if find(key, root_secrets, stored["secrets"]) is None:
+    position = find(key, root_secrets, stored["secrets"])
+    if position is None:
         return "NOT_FOUND"
     if record["status"] in ("revoked", "disabled"):
         return record["status"].upper()
@@ -341,6 +343,10 @@ def verdict(text, brand, root_secrets, tag_keys, stored, facts, now):
         return "NOT_YET_VALID"
     if record["expires_at"] is not None and now >= instant(record["expires_at"]):
         return "EXPIRED"
+    secret = stored["secrets"][position]
+    status = secret.get("status", "active")
+    if status == "gone" or (status == "retiring" and now >= instant(secret["until"])):
+        return "ROTATED_OUT"
     if not passes(facts.get("address"), record["allowed_ips"], record["denied_ips"]):
         return "IP_NOT_ALLOWED"
     if record["allowed_countries"] and facts.get("country") not in record["allowed_countries"]:
@@ -424,12 +430,15 @@ def run_instant(given):
 
 
 RECORD = ("id brand environment name owner scopes created_at updated_at not_before expires_at allowed_ips denied_ips "
-          "allowed_countries allowed_origins max_staleness_seconds metadata status revoked_at revoke_reason version").split()
+          "allowed_countries allowed_origins max_staleness_seconds rotation_days metadata status revoked_at revoke_reason version").split()
 
 
 def run_verdict(given):
     if given["stored"] is not None:
-        fields(fields(given["stored"], ["record", "secrets"])["record"], RECORD)
+        stored = fields(given["stored"], ["record", "secrets"])
+        fields(stored["record"], RECORD)
+        for secret in stored["secrets"]:
+            fields(secret, ["root", "hmac"], ["number", "status", "until", "created_at"])
     facts = fields(given.get("facts", {}), [], ["environment", "address", "country", "origin", "scopes"])
     root_secrets = secrets(given, "root_secret", "retired_root_secrets")
     tag_keys = secrets(given, "tag_key", "retired_tag_keys")

@@ -1,47 +1,339 @@
-//! The endpoints: which path and method is which, what each needs of the caller, what it answers.
+//! The endpoints: one table says which there are, what each needs of the caller, takes and answers. Requests are dispatched by
+//! it, and the OpenAPI document is written from it, so that the two cannot differ.
 
 use crate::authorize::authorize;
-use crate::edge::{Caller, Isolate, Leased, Mode, Verified};
-use crate::host::{self, Body, clock};
-use crate::messages::{FromKey, FromProject, ToKey, ToProject};
-use crate::request::{Credential, MOST_BODY, Request, json_text};
-use crate::response::{Problem, json, json_body, log_refusal};
-use keyward::draft::Draft;
+use crate::edge::{About, Isolate, Leased, Mode};
+use crate::host;
+use crate::openapi::{self, Answers, Query, Takes};
+use crate::request::{Credential, Request};
+use crate::response::{Problem, json, log_refusal};
+use crate::{import, keys, reports, rotations, verdict};
 use keyward::error::Invalid;
-use keyward::fields::Fields;
-use keyward::key::{Key, KeyText, is_id};
-use keyward::life::{Actor, Change};
-use keyward::network::is_country;
-use keyward::record::{Record, StoredKey};
-use keyward::scope::{Needed, Scope, beyond};
+use keyward::key::{KeyText, is_id};
+use keyward::life::Actor;
+use keyward::scope::{Needed, Scope};
 use keyward::verify::Code;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::net::IpAddr;
+use serde_json::{Value, json};
+use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use wasm_bindgen::closure::Closure;
 use wasm_bindgen_futures::future_to_promise;
 
-/// The scope that verifying needs.
-const VERIFY: &str = "keyward.keys:verify";
+/// The answer of an endpoint that waits for something, or the problem to answer instead.
+pub type Answer = Result<JsValue, Problem>;
+/// What carries an endpoint out.
+pub type Run = for<'a> fn(&'a Call<'a>) -> Pin<Box<dyn Future<Output = Answer> + 'a>>;
 
-/// Endpoints that wait for something: their answer, or the problem to answer instead.
-type Answer = Result<JsValue, Problem>;
+/// One endpoint.
+pub struct Endpoint {
+    pub method: &'static str,
+    /// Path, with `{id}` for the one part that varies.
+    pub path: &'static str,
+    /// Its stable name.
+    pub name: &'static str,
+    /// The scope that its caller's key must hold.
+    pub scope: Option<&'static str>,
+    pub summary: &'static str,
+    pub query: &'static [Query],
+    pub takes: Takes,
+    pub answers: Answers,
+    /// Statuses with which it refuses, besides those of every endpoint, and their codes.
+    pub refuses: &'static [(u16, &'static str)],
+    pub run: Run,
+}
+
+/// A request to an endpoint, by a caller who may make it.
+pub struct Call<'a> {
+    pub isolate: &'a Isolate,
+    pub request: &'a Request,
+    endpoint: &'a Endpoint,
+    /// What stands in the path for `{id}`.
+    id: Option<&'a str>,
+    manager: Option<Manager>,
+}
+
+/// A management key that may do what it asks for.
+struct Manager {
+    id: String,
+    leased: Rc<Leased>,
+}
+
+const NO_SUCH_KEY: (u16, &str) = (404, "KEY_NOT_FOUND");
+const REVOKED: (u16, &str) = (409, "KEY_REVOKED");
+const REUSED: (u16, &str) = (422, "IDEMPOTENCY_KEY_REUSED");
+const PAGE: &[Query] = &[openapi::LIMIT, openapi::CURSOR];
+const WRITE: Option<&str> = Some("keyward.keys:write");
+const READ: Option<&str> = Some("keyward.keys:read");
+const AUDIT: Option<&str> = Some("keyward.audit:read");
+
+macro_rules! run {
+    ($endpoint:path) => {
+        |call| Box::pin($endpoint(call))
+    };
+}
+
+/// All of them but `/v1/authorize`, which any method reaches. Where two paths fit, the first one counts.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: "GET",
+        path: "/healthz",
+        name: "health",
+        scope: None,
+        summary: "Whether it runs",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Health"),
+        refuses: &[],
+        run: run!(health),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/openapi.json",
+        name: "openapi",
+        scope: None,
+        summary: "This document",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "OpenAPI"),
+        refuses: &[],
+        run: run!(document),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys",
+        name: "createKey",
+        scope: WRITE,
+        summary: "Create a key; its text is shown this once",
+        query: &[],
+        takes: Takes::Creation(openapi::draft),
+        answers: Answers::Json(201, "CreatedKey"),
+        refuses: &[REUSED],
+        run: run!(keys::create),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/keys",
+        name: "listKeys",
+        scope: READ,
+        summary: "Keys, the newest first, or by name where `search` asks how it begins",
+        query: &[
+            openapi::LIMIT,
+            openapi::CURSOR,
+            openapi::OWNER,
+            openapi::SEARCH,
+            openapi::ENVIRONMENT,
+            openapi::STATUS,
+        ],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Keys"),
+        refuses: &[],
+        run: run!(keys::list),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/verify",
+        name: "verifyKey",
+        scope: Some(verdict::SCOPE),
+        summary: "Verify a caller's key; `Cache-Control: no-cache` asks the key's authority itself",
+        query: &[],
+        takes: Takes::Question(openapi::question),
+        answers: Answers::Json(200, "Verdict"),
+        refuses: &[],
+        run: run!(verdict::verify),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/import",
+        name: "importKeys",
+        scope: WRITE,
+        summary: "Take over keys of another system by their SHA-256, one JSON object a line; sending a line again changes nothing",
+        query: &[],
+        takes: Takes::Lines(openapi::row),
+        answers: Answers::Lines("ImportedRow"),
+        refuses: &[],
+        run: run!(import::import),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/keys/{id}",
+        name: "getKey",
+        scope: READ,
+        summary: "One key",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Key"),
+        refuses: &[NO_SUCH_KEY],
+        run: run!(keys::read),
+    },
+    Endpoint {
+        method: "PATCH",
+        path: "/v1/keys/{id}",
+        name: "updateKey",
+        scope: WRITE,
+        summary: "Change what is named; `null` puts a field back to its default",
+        query: &[],
+        takes: Takes::Json(openapi::settings),
+        answers: Answers::Json(200, "ChangedKey"),
+        refuses: &[NO_SUCH_KEY, REVOKED],
+        run: run!(keys::update),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/disable",
+        name: "disableKey",
+        scope: WRITE,
+        summary: "Refuse a key until it is enabled",
+        query: &[],
+        takes: Takes::MaybeJson(openapi::waiting),
+        answers: Answers::Json(200, "ChangedKey"),
+        refuses: &[NO_SUCH_KEY, REVOKED],
+        run: run!(keys::disable),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/enable",
+        name: "enableKey",
+        scope: WRITE,
+        summary: "Accept a disabled key again",
+        query: &[],
+        takes: Takes::MaybeJson(openapi::waiting),
+        answers: Answers::Json(200, "ChangedKey"),
+        refuses: &[NO_SUCH_KEY, REVOKED],
+        run: run!(keys::enable),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/revoke",
+        name: "revokeKey",
+        scope: WRITE,
+        summary: "Refuse a key for ever; the receipt says from when no edge accepts it, and with `wait` comes after that",
+        query: &[],
+        takes: Takes::MaybeJson(openapi::revocation),
+        answers: Answers::Json(200, "Receipt"),
+        refuses: &[NO_SUCH_KEY],
+        run: run!(keys::revoke),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/rotations",
+        name: "rotateKey",
+        scope: WRITE,
+        summary: "Make a second secret under the same id; the key text is shown this once",
+        query: &[],
+        takes: Takes::MaybeCreation(openapi::terms),
+        answers: Answers::Json(201, "StartedRotation"),
+        refuses: &[NO_SUCH_KEY, REVOKED, (409, "ROTATION_IN_PROGRESS"), REUSED],
+        run: run!(rotations::begin),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/keys/{id}/rotations/current",
+        name: "getRotation",
+        scope: READ,
+        summary: "The last rotation, with what was seen of each secret",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Rotation"),
+        refuses: &[NO_SUCH_KEY, (404, "NO_ROTATION")],
+        run: run!(rotations::current),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/rotations/current/complete",
+        name: "completeRotation",
+        scope: WRITE,
+        summary: "Keep the new secret alone; refused with the evidence while the old one is in use, unless forced",
+        query: &[],
+        takes: Takes::MaybeJson(openapi::ending),
+        answers: Answers::Json(200, "EndedRotation"),
+        refuses: &[NO_SUCH_KEY, REVOKED, (409, "OLD_SECRET_IN_USE"), (409, "NO_ROTATION")],
+        run: run!(rotations::complete),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/rotations/current/cancel",
+        name: "cancelRotation",
+        scope: WRITE,
+        summary: "Keep the old secret alone; refused with the evidence while the new one is in use, unless forced",
+        query: &[],
+        takes: Takes::MaybeJson(openapi::ending),
+        answers: Answers::Json(200, "EndedRotation"),
+        refuses: &[NO_SUCH_KEY, REVOKED, (409, "NEW_SECRET_IN_USE"), (409, "NO_ROTATION")],
+        run: run!(rotations::cancel),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/reports/key-safety",
+        name: "reportKeySafety",
+        scope: READ,
+        summary: "What is unsafe about which key, why, and the request that mends it; a page looks at `limit` keys",
+        query: PAGE,
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "KeySafety"),
+        refuses: &[],
+        run: run!(reports::key_safety),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/reports/root-secrets",
+        name: "reportRootSecrets",
+        scope: READ,
+        summary: "Which retired root secrets are still needed, and by how many keys",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "RootSecrets"),
+        refuses: &[],
+        run: run!(reports::root_secrets),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/audit",
+        name: "listAudit",
+        scope: AUDIT,
+        summary: "Every change, the newest first",
+        query: PAGE,
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Log"),
+        refuses: &[],
+        run: run!(reports::audit),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/audit/verify",
+        name: "verifyAudit",
+        scope: AUDIT,
+        summary: "Whether the log is whole, and still holds a head that was kept",
+        query: &[openapi::HEAD],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "LogCheck"),
+        refuses: &[],
+        run: run!(reports::verify_audit),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/audit/export",
+        name: "exportAudit",
+        scope: AUDIT,
+        summary: "The log as JSON lines with its hashes, the oldest first; `Link` names the next page",
+        query: &[openapi::AFTER, openapi::LINES],
+        takes: Takes::Nothing,
+        answers: Answers::Lines("LogRow"),
+        refuses: &[],
+        run: run!(reports::export_audit),
+    },
+];
 
 /// Answers a request.
 pub fn route(isolate: Rc<Isolate>, request: Request) -> JsValue {
     match request.path() {
         "/v1/authorize" => authorize(isolate, request),
-        "/v1/keys/verify" => verify_at_once(isolate, request),
-        _ => later(isolate, request, async |isolate, request| answer(isolate, request).await),
+        "/v1/keys/verify" => verdict::verify_at_once(isolate, request),
+        _ => later(isolate, request, async |isolate, request| dispatch(isolate, request).await),
     }
 }
 
 /// A promise of an endpoint's answer.
-fn later(
+pub fn later(
     isolate: Rc<Isolate>,
     request: Request,
     endpoint: impl AsyncFnOnce(&Isolate, &Request) -> Answer + 'static,
@@ -55,71 +347,42 @@ fn later(
     .into()
 }
 
-async fn answer(isolate: &Isolate, request: &Request) -> Answer {
+/// Finds the endpoint, authenticates the caller, and carries it out.
+pub async fn dispatch(isolate: &Isolate, request: &Request) -> Answer {
     // As it was sent: what maps unknown methods to GET must not decide what a request does.
     let method = request.host.method();
     let path = request.path();
     if request.has_key_in_url() {
         return Err(Problem::key_in_url());
     }
-    let only = |allowed: &'static str| match allowed.split(", ").any(|one| one == method) {
-        true => Ok(()),
-        false => Err(Problem::method_not_allowed(allowed)),
-    };
-    let Some(rest) = path.strip_prefix("/v1/") else {
-        if path == "/healthz" {
-            only("GET, HEAD")?;
-            return Ok(json(request, 200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})));
-        }
-        if matches!(&*method, "GET" | "HEAD") {
+    let Some((template, id)) = ENDPOINTS.iter().find_map(|endpoint| Some((endpoint.path, fits(endpoint.path, path)?)))
+    else {
+        if !path.starts_with("/v1/") && matches!(&*method, "GET" | "HEAD") {
             return host::asset(&isolate.env, &request.host).await.ok_or_else(not_found);
         }
         return Err(not_found());
     };
-    let parts: Vec<&str> = rest.split('/').collect();
-    match parts.as_slice() {
-        ["keys"] => {
-            only("GET, POST")?;
-            if method == "POST" { create(isolate, request).await } else { list(isolate, request).await }
-        }
-        ["keys", "verify"] => {
-            only("POST")?;
-            verify(isolate, request).await
-        }
-        ["keys", id] => {
-            only("GET")?;
-            read(isolate, request, id).await
-        }
-        ["keys", id, change @ ("disable" | "enable" | "revoke")] => {
-            only("POST")?;
-            self::change(isolate, request, id, change).await
-        }
-        ["audit"] => {
-            only("GET")?;
-            audit(isolate, request).await
-        }
-        _ => Err(not_found()),
+    let here = || ENDPOINTS.iter().filter(|endpoint| endpoint.path == template);
+    let Some(endpoint) = here().find(|endpoint| endpoint.method == method) else {
+        let allowed: Vec<&str> = here().map(|endpoint| endpoint.method).collect();
+        return Err(Problem::method_not_allowed(&allowed.join(", ")));
+    };
+    let mut call = Call { isolate, request, endpoint, id, manager: None };
+    if let Some(scope) = endpoint.scope {
+        call.manager = Some(manager(isolate, request, scope).await?);
     }
+    (endpoint.run)(&call).await
+}
+
+/// Whether a path is of a template's form: `Some` of what stands for `{id}`, if anything does.
+fn fits<'p>(template: &str, path: &'p str) -> Option<Option<&'p str>> {
+    let Some((before, after)) = template.split_once("{id}") else { return (template == path).then_some(None) };
+    let id = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
 }
 
 fn not_found() -> Problem {
-    Problem::new(404, "NOT_FOUND", "Nothing here", "no endpoint has this path")
-}
-
-/// A management key that may do what it asks for.
-struct Manager {
-    id: String,
-    leased: Rc<Leased>,
-}
-
-impl Manager {
-    fn scopes(&self) -> &[Scope] {
-        self.leased.key.as_ref().map_or(&[], |key| &key.record.scopes)
-    }
-
-    fn actor(&self, request: &Request) -> Actor {
-        Actor { key_id: self.id.clone(), request_id: request.id().to_owned() }
-    }
+    Problem::new(404, "NOT_FOUND", "Nothing here", "no endpoint has this path; GET /openapi.json lists them")
 }
 
 /// Authenticates the caller's own key and asks for one of keyward's scopes.
@@ -130,12 +393,14 @@ async fn manager(isolate: &Isolate, request: &Request, scope: &'static str) -> R
         Credential::Several => return Err(Problem::several_credentials()),
     };
     let needed: Vec<Needed<'_>> = Needed::parse(scope).into_iter().collect();
-    let verified = isolate.verify(request.id(), &text, None, &needed, request).await;
-    match (verified.code, verified.leased, KeyText::parse(&text, None)) {
-        (Code::Valid, Some(leased), Ok(key)) => Ok(Manager { id: key.id.to_owned(), leased }),
-        (code, _, key) => {
+    let about = About { environment: None, needed: &needed, caller: request };
+    let verified = isolate.verify(request.id(), &text, about, false).await;
+    request.warn(verified.warning());
+    match (verified.code, verified.leased) {
+        (Code::Valid, Some(leased)) => Ok(Manager { id: leased.id.clone(), leased }),
+        (code, _) => {
             if verified.mode != Mode::Offline
-                && let Ok(key) = key
+                && let Ok(key) = KeyText::parse(&text, None)
             {
                 log_refusal(request, code, &key.redacted());
             }
@@ -144,337 +409,119 @@ async fn manager(isolate: &Isolate, request: &Request, scope: &'static str) -> R
     }
 }
 
-async fn body(request: &Request) -> Result<Value, Problem> {
-    let text = request.json_text().await?;
-    serde_json::from_str(&text).map_err(|error| {
-        // The parser's words may repeat the input; where it stopped is enough to find the place.
+impl<'a> Call<'a> {
+    /// The id in the path, of a key that this deployment made; any other is answered without asking an object.
+    pub fn key_id(&self) -> Result<&'a str, Problem> {
+        self.id.filter(|id| is_id(id) && self.isolate.config.issued_in_any(id)).ok_or_else(Problem::no_such_key)
+    }
+
+    /// What the caller's key holds.
+    pub fn held(&self) -> Vec<Scope> {
+        let key = self.manager.as_ref().and_then(|manager| manager.leased.key());
+        key.map_or_else(Vec::new, |key| key.record.scopes.clone())
+    }
+
+    /// The caller, as the log names him.
+    pub fn actor(&self) -> Actor {
+        let (address, country) = self.request.client();
+        Actor {
+            key_id: self.manager_id().to_owned(),
+            request_id: self.request.id().to_owned(),
+            address: address.map(|address| address.to_string()),
+            country,
+        }
+    }
+
+    /// Id of the caller's key.
+    pub fn manager_id(&self) -> &str {
+        self.manager.as_ref().map_or("", |manager| &manager.id)
+    }
+
+    /// The parameters of the query, in the order in which the endpoint names them.
+    pub fn query<const N: usize>(&self) -> Result<[Option<String>; N], Problem> {
+        let mut values = [const { None }; N];
+        let known = self.endpoint.query;
+        for (name, value) in self.request.query() {
+            let position = known.iter().position(|parameter| parameter.name == name);
+            match position.and_then(|position| values.get_mut(position)) {
+                Some(slot @ None) => *slot = Some(value.into_owned()),
+                Some(Some(_)) => return Err(Invalid::new(name, "is given twice").into()),
+                None if known.is_empty() => return Err(Invalid::new("", "no query is taken here").into()),
+                None => {
+                    let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+                    return Err(Invalid::new("", format!("the query takes {}", names.join(", "))).into());
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// That there is no query.
+    pub fn no_query(&self) -> Result<(), Problem> {
+        self.query::<0>().map(|_| ())
+    }
+
+    /// The body, which must be JSON.
+    pub async fn body(&self) -> Result<(String, Value), Problem> {
+        self.no_query()?;
+        let text = self.request.json_text().await?;
+        let value = parse(&text)?;
+        Ok((text, value))
+    }
+
+    /// The body, where none counts as an empty object.
+    pub async fn optional_body(&self) -> Result<(String, Value), Problem> {
+        self.no_query()?;
+        let text = self.request.json_text().await?;
+        let value = if text.trim().is_empty() { json!({}) } else { parse(&text)? };
+        Ok((text, value))
+    }
+}
+
+/// Reads JSON. The parser's words may repeat the input; where it stopped is enough to find the place.
+pub fn parse(text: &str) -> Result<Value, Problem> {
+    serde_json::from_str(text).map_err(|error| {
         Problem::invalid(&format!("the body is not JSON: line {}, column {}", error.line(), error.column()))
     })
 }
 
-fn random(bytes: &mut [u8]) {
-    // Without randomness no key may be made; the entry answers 500.
-    getrandom::fill(bytes).unwrap_or_else(|_| panic!("the runtime has no randomness"));
+/// `GET /healthz`
+async fn health(call: &Call<'_>) -> Answer {
+    call.no_query()?;
+    Ok(json(call.request, 200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})))
 }
 
-/// `POST /v1/keys`
-async fn create(isolate: &Isolate, request: &Request) -> Answer {
-    let manager = manager(isolate, request, "keyward.keys:write").await?;
-    let config = &isolate.config;
-    let draft = Draft::read(body(request).await?, &config.environments, clock())?;
-    #[cfg(feature = "fault-injection")]
-    crate::faults::in_handler(&draft);
-    if let Some(scope) = beyond(manager.scopes(), &draft.scopes) {
-        return Err(not_held(scope));
+/// `GET /openapi.json`
+async fn document(call: &Call<'_>) -> Answer {
+    call.no_query()?;
+    Ok(json(call.request, 200, &openapi::document(&call.isolate.config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_fits_its_template_and_no_other() {
+        assert_eq!(fits("/v1/keys/{id}", "/v1/keys/abc"), Some(Some("abc")));
+        assert_eq!(fits("/v1/keys/{id}/revoke", "/v1/keys/abc/revoke"), Some(Some("abc")));
+        for (template, path) in [
+            ("/v1/keys/{id}", "/v1/keys/"),
+            ("/v1/keys/{id}", "/v1/keys/a/b"),
+            ("/v1/keys/{id}/revoke", "/v1/keys//revoke"),
+            ("/v1/keys/{id}/revoke", "/v1/keys/revoke"),
+            ("/v1/keys", "/v1/keys/"),
+        ] {
+            assert_eq!(fits(template, path), None, "{path}");
+        }
     }
-    // An id drawn twice is answered `Taken`; three in a row do not happen.
-    for _ in 0..3 {
-        let key = Key::generate(&config.brand, &draft.environment, Some(&config.tags), &mut random)?;
-        let parts = key.parts();
-        let stored = StoredKey {
-            record: draft.clone().into_record(parts.id, &config.brand, clock()),
-            secrets: vec![config.peppers.digest(&parts)],
-        };
-        let message = ToKey::Create { key: Box::new(stored), by: manager.actor(request) };
-        match isolate.to_key(parts.id, &message).await {
-            Ok(FromKey::Record { record }) => {
-                let mut answer = Map::new();
-                answer.insert("id".into(), parts.id.into());
-                answer.insert("key".into(), key.expose().into());
-                answer.extend(record.shown(clock()).as_object().cloned().unwrap_or_default());
-                return Ok(json(request, 201, &Value::Object(answer)));
+
+    #[test]
+    fn endpoints_are_named_apart_and_each_takes_the_queries_it_names() {
+        for (i, one) in ENDPOINTS.iter().enumerate() {
+            for other in &ENDPOINTS[i + 1..] {
+                assert!(one.name != other.name && (one.method, one.path) != (other.method, other.path));
             }
-            Ok(FromKey::Taken) => {}
-            _ => return Err(Problem::unavailable()),
         }
     }
-    Err(Problem::unavailable())
-}
-
-fn not_held(scope: &Scope) -> Problem {
-    let detail = format!("{} can only be granted or enabled by a key that holds it", scope.as_str());
-    Problem::new(403, "SCOPE_NOT_HELD", "The key does not hold that scope itself", detail)
-}
-
-/// An id that this deployment made; any other is answered without asking an object.
-fn known_id<'a>(isolate: &Isolate, id: &'a str) -> Result<&'a str, Problem> {
-    match is_id(id) && isolate.config.issued_in_any(id) {
-        true => Ok(id),
-        false => Err(Problem::no_such_key()),
-    }
-}
-
-/// `GET /v1/keys/{id}`
-async fn read(isolate: &Isolate, request: &Request, id: &str) -> Answer {
-    manager(isolate, request, "keyward.keys:read").await?;
-    match isolate.to_key(known_id(isolate, id)?, &ToKey::Read).await {
-        Ok(FromKey::Record { record }) => Ok(json(request, 200, &record.shown(clock()))),
-        Ok(FromKey::Absent) => Err(Problem::no_such_key()),
-        _ => Err(Problem::unavailable()),
-    }
-}
-
-/// `POST /v1/keys/{id}/disable`, `/enable`, `/revoke`
-async fn change(isolate: &Isolate, request: &Request, id: &str, name: &str) -> Answer {
-    let manager = manager(isolate, request, "keyward.keys:write").await?;
-    let text = request.json_text().await?;
-    let mut fields = Fields::of(match text.trim().is_empty() {
-        true => json!({}),
-        false => serde_json::from_str(&text).map_err(|_| Problem::invalid("the body is not JSON"))?,
-    })?;
-    let change = match name {
-        "disable" => Change::Disable,
-        "enable" => Change::Enable,
-        _ => Change::Revoke { reason: fields.line("reason", 500)? },
-    };
-    fields.end()?;
-    let by = manager.actor(request);
-    let message = ToKey::Change { change, by, held: manager.scopes().to_vec() };
-    let reply = isolate.to_key(known_id(isolate, id)?, &message).await;
-    isolate.forget(id);
-    match reply {
-        Ok(FromKey::Changed { receipt: Some(receipt), .. }) => Ok(json(request, 200, &json!(receipt))),
-        Ok(FromKey::Changed { record, receipt: None }) => Ok(json(request, 200, &record.shown(clock()))),
-        Ok(FromKey::Refused { .. }) => {
-            Err(Problem::new(409, "KEY_REVOKED", "The key is revoked", "revocation is final; create another key"))
-        }
-        Ok(FromKey::Forbidden { scope }) => Err(not_held(&scope)),
-        Ok(FromKey::Absent) => Err(Problem::no_such_key()),
-        _ => Err(Problem::unavailable()),
-    }
-}
-
-/// `limit` and `cursor` of a list.
-fn page(request: &Request) -> Result<(u32, Option<u64>), Problem> {
-    let (mut limit, mut before) = (50, None);
-    for (name, value) in request.query() {
-        match &*name {
-            "limit" => {
-                limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=100).contains(limit))
-                    .ok_or_else(|| Invalid::new("limit", "must be a whole number from 1 to 100"))?;
-            }
-            "cursor" => {
-                let known = value.len() <= 14 && value.bytes().all(|b| b.is_ascii_hexdigit());
-                let position = u64::from_str_radix(&value, 16).ok().filter(|p| known && *p < 1 << 53);
-                before = Some(position.ok_or_else(|| Invalid::new("cursor", "must be a next_cursor of this list"))?);
-            }
-            _ => return Err(Invalid::new("", "the query takes limit and cursor").into()),
-        }
-    }
-    Ok((limit, before))
-}
-
-fn listed(request: &Request, rows: Vec<Value>, next: Option<u64>) -> JsValue {
-    json(request, 200, &json!({"data": rows, "next_cursor": next.map(|position| format!("{position:x}"))}))
-}
-
-/// `GET /v1/keys`
-async fn list(isolate: &Isolate, request: &Request) -> Answer {
-    manager(isolate, request, "keyward.keys:read").await?;
-    let (limit, before) = page(request)?;
-    match isolate.to_project(&ToProject::List { limit, before }).await {
-        Ok(FromProject::Page { rows, next }) => {
-            let now = clock();
-            let shown = |row| serde_json::from_value::<Record>(row).map(|record| record.shown(now));
-            let rows = rows.into_iter().map(shown).collect::<Result<_, _>>().map_err(|_| Problem::unavailable())?;
-            Ok(listed(request, rows, next))
-        }
-        _ => Err(Problem::unavailable()),
-    }
-}
-
-/// `GET /v1/audit`
-async fn audit(isolate: &Isolate, request: &Request) -> Answer {
-    manager(isolate, request, "keyward.audit:read").await?;
-    let (limit, before) = page(request)?;
-    match isolate.to_project(&ToProject::Log { limit, before }).await {
-        Ok(FromProject::Page { rows, next }) => Ok(listed(request, rows, next)),
-        _ => Err(Problem::unavailable()),
-    }
-}
-
-/// The body of `POST /v1/keys/verify`, borrowed from its text.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question<'a> {
-    #[serde(borrow)]
-    key: Cow<'a, str>,
-    #[serde(borrow, default)]
-    scopes: Option<Vec<Cow<'a, str>>>,
-    #[serde(borrow, default)]
-    ip: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    country: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    origin: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    environment: Option<Cow<'a, str>>,
-}
-
-impl<'a> Question<'a> {
-    /// Reads the text in one pass; where that fails, a second, slower reading finds words for why. The parser's own
-    /// would repeat the input, and the input holds a key.
-    fn read(text: &'a str) -> Result<Self, Problem> {
-        let question: Self = serde_json::from_str(text).map_err(|_| Self::explain(text))?;
-        if question.scopes.as_ref().is_some_and(|scopes| scopes.len() > keyward::draft::SCOPES) {
-            return Err(Self::explain(text));
-        }
-        Ok(question)
-    }
-
-    fn explain(text: &str) -> Problem {
-        let explained = || {
-            let value = serde_json::from_str(text).map_err(|_| Invalid::new("", "the body is not JSON"))?;
-            let mut fields = Fields::of(value)?;
-            fields.required_text("key")?;
-            fields.list("scopes", keyward::draft::SCOPES, |text| {
-                Needed::parse(text).map(|_| ()).map_err(str::to_owned)
-            })?;
-            for (field, most) in [("ip", 45), ("country", 2), ("origin", 260), ("environment", 12)] {
-                fields.line(field, most)?;
-            }
-            fields.end()
-        };
-        match explained() {
-            Err(invalid) => invalid.into(),
-            Ok(()) => Problem::invalid("a field is given twice"),
-        }
-    }
-
-    fn needed(&self) -> Result<Vec<Needed<'_>>, Problem> {
-        let scopes = self.scopes.iter().flatten().enumerate();
-        scopes
-            .map(|(index, scope)| {
-                Needed::parse(scope).map_err(|problem| Invalid::new(format!("scopes[{index}]"), problem).into())
-            })
-            .collect()
-    }
-
-    fn told(&self) -> Result<Told<'_>, Problem> {
-        let parse = |ip: &Cow<'_, str>| ip.parse().map_err(|_| Invalid::new("ip", "is no IPv4 or IPv6 address"));
-        if self.country.as_deref().is_some_and(|country| !is_country(country)) {
-            return Err(Invalid::new("country", "must be two capital letters, ISO 3166-1 alpha-2").into());
-        }
-        Ok(Told { question: self, address: self.ip.as_ref().map(parse).transpose()? })
-    }
-}
-
-/// The facts that a question gives about somebody else's caller.
-struct Told<'a> {
-    question: &'a Question<'a>,
-    address: Option<IpAddr>,
-}
-
-impl Caller for Told<'_> {
-    fn network(&self) -> (Option<IpAddr>, Option<String>, Option<String>) {
-        let owned = |value: &Option<Cow<'_, str>>| value.as_deref().map(str::to_owned);
-        (self.address, owned(&self.question.country), owned(&self.question.origin))
-    }
-}
-
-/// `POST /v1/keys/verify`, where it can be answered as soon as the body is there: method and caller are in order by what
-/// is in hand. Everything else takes the long way, which comes to the same answers.
-fn verify_at_once(isolate: Rc<Isolate>, request: Request) -> JsValue {
-    thread_local! {
-        static GO_ON: JsValue = Closure::<dyn Fn(host::Request, JsValue) -> JsValue>::new(go_on).into_js_value();
-    }
-    let in_order = request.host.method() == "POST"
-        && !request.has_key_in_url()
-        && match (request.credential(), Needed::parse(VERIFY)) {
-            (Credential::Bearer(text), Ok(needed)) => isolate
-                .verify_now(&text, None, &[needed], &request)
-                .is_some_and(|verified| verified.code == Code::Valid),
-            _ => false,
-        };
-    match in_order {
-        true => GO_ON.with(|go_on| host::with_body(&request.host, MOST_BODY, go_on)),
-        false => later(isolate, request, async |isolate, request| answer(isolate, request).await),
-    }
-}
-
-/// The rest of [`verify_at_once`]: from the leases, or by asking for the subject.
-fn go_on(request: host::Request, body: JsValue) -> JsValue {
-    let request = Request::new(request);
-    let Ok(isolate) = Isolate::current() else { return Problem::unavailable().respond(&request) };
-    let text = match json_text(Body::of(&body)) {
-        Ok(text) => text,
-        Err(problem) => return problem.respond(&request),
-    };
-    let at_once = Question::read(&text).and_then(|question| {
-        let (needed, told) = (question.needed()?, question.told()?);
-        let environment = isolate.config.known_environment(question.environment.as_deref())?;
-        Ok(isolate.verify_now(&question.key, environment, &needed, &told))
-    });
-    match at_once {
-        Ok(Some(verified)) => json_body(&request, &verdict_json(&verified)),
-        Ok(None) => later(isolate, request, async move |isolate, request| verdict(isolate, request, &text).await),
-        Err(problem) => problem.respond(&request),
-    }
-}
-
-/// `POST /v1/keys/verify`
-async fn verify(isolate: &Isolate, request: &Request) -> Answer {
-    manager(isolate, request, VERIFY).await?;
-    let text = request.json_text().await?;
-    verdict(isolate, request, &text).await
-}
-
-/// The answer to a question, for a caller who may ask it.
-async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
-    let question = Question::read(text)?;
-    let (needed, told) = (question.needed()?, question.told()?);
-    let environment = isolate.config.known_environment(question.environment.as_deref())?;
-    let verified = isolate.verify(request.id(), &question.key, environment, &needed, &told).await;
-    Ok(json_body(request, &verdict_json(&verified)))
-}
-
-fn verdict_json(verified: &Verified) -> String {
-    const NOBODY: &str = r#""key_id":null,"name":null,"owner":null,"environment":null,"scopes":null,"expires_at":null,"metadata":null,"freshness":{"mode":"#;
-    let mut out = String::with_capacity(512);
-    let valid = verified.code == Code::Valid;
-    // Writing to a string cannot fail.
-    let _ = write!(out, r#"{{"valid":{valid},"code":"{}","#, verified.code.as_str());
-    let leased = verified.leased.as_deref();
-    match leased.and_then(|leased| leased.key.as_ref()).filter(|_| verified.code != Code::NotFound) {
-        Some(key) => out.push_str(leased.map_or("", |leased| leased.members.get_or_init(|| members(&key.record)))),
-        None => out.push_str(NOBODY),
-    }
-    let mode = match verified.mode {
-        Mode::Offline => "offline",
-        Mode::Lease => "lease",
-        Mode::Authority => "authority",
-    };
-    let _ = match leased {
-        None => write!(out, r#""{mode}","as_of":null,"max_staleness_seconds":null,"lease_remaining_ms":0}}}}"#),
-        Some(leased) => {
-            let staleness =
-                leased.key.as_ref().map_or(keyward::draft::DEFAULT_STALENESS, |k| k.record.max_staleness_seconds);
-            let remaining = (leased.ends_at.millis() - clock().millis()).max(0);
-            let as_of = leased.as_of;
-            write!(
-                out,
-                r#""{mode}","as_of":"{as_of}","max_staleness_seconds":{staleness},"lease_remaining_ms":{remaining}}}}}"#
-            )
-        }
-    };
-    out.push('\n');
-    out
-}
-
-/// The members of a verdict that come from the record and stay the same for a lease, up to the freshness.
-fn members(record: &Record) -> String {
-    let text = |value: &Value| value.to_string();
-    format!(
-        r#""key_id":{},"name":{},"owner":{},"environment":{},"scopes":{},"expires_at":{},"metadata":{},"freshness":{{"mode":"#,
-        text(&json!(record.id)),
-        text(&json!(record.name)),
-        text(&json!(record.owner)),
-        text(&json!(record.environment)),
-        text(&json!(record.scopes)),
-        text(&json!(record.expires_at)),
-        text(&json!(record.metadata)),
-    )
 }

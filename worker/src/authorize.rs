@@ -2,10 +2,10 @@
 //! Answered synchronously from a lease in hand; this is the path that everything else is measured by.
 
 use crate::config::Config;
-use crate::edge::{Isolate, Mode, Verified};
+use crate::edge::{About, Isolate, Mode, Verified};
 use crate::host;
 use crate::request::{Credential, Request};
-use crate::response::{Problem, log_refusal};
+use crate::response::{Problem, WARNING, log_refusal};
 use keyward::error::Invalid;
 use keyward::key::KeyText;
 use keyward::record::Record;
@@ -58,25 +58,31 @@ pub fn authorize(isolate: Rc<Isolate>, request: Request) -> JsValue {
         Credential::None | Credential::NotBearer => return refuse(Problem::no_credential()),
         Credential::Several => return refuse(Problem::several_credentials()),
     };
-    let environment = wanted.environment.as_deref();
-    if let Some(verified) = isolate.verify_now(&key, environment, &wanted.needed(), &request) {
-        return answer(&isolate, &request, &wanted, &key, &verified);
+    {
+        let about = About { environment: wanted.environment.as_deref(), needed: &wanted.needed(), caller: &request };
+        if let Some(verified) = isolate.verify_now(&key, about) {
+            return answer(&isolate, &request, &wanted, &key, &verified);
+        }
     }
     future_to_promise(async move {
-        let environment = wanted.environment.as_deref();
-        let verified = isolate.verify(request.id(), &key, environment, &wanted.needed(), &request).await;
+        let about = About { environment: wanted.environment.as_deref(), needed: &wanted.needed(), caller: &request };
+        let verified = isolate.verify(request.id(), &key, about, false).await;
         Ok(answer(&isolate, &request, &wanted, &key, &verified))
     })
     .into()
 }
 
 fn answer(isolate: &Isolate, request: &Request, wanted: &Wanted, key: &str, verified: &Verified) -> JsValue {
-    match (verified.code, verified.leased.as_deref()) {
-        (Code::Valid, Some(leased)) => {
-            let prepared = leased.accepted.get_or_init(|| prepare(leased.key.as_ref().map(|key| &key.record)));
+    let accepted = match (&verified.leased, verified.secret) {
+        (Some(leased), Some(secret)) if verified.code == Code::Valid => leased.accepted.get(secret).zip(leased.key()),
+        _ => None,
+    };
+    match (accepted, verified.code) {
+        (Some((prepared, key)), _) => {
+            let prepared = prepared.get_or_init(|| prepare(&key.record, verified.warning()));
             host::respond(prepared, request.number(), None)
         }
-        (code, _) => {
+        (None, code) => {
             // A text that was never issued here is anybody's noise; a refused key is its owner's business.
             if verified.mode != Mode::Offline
                 && let Ok(parts) = KeyText::parse(key, Some(&isolate.config.brand))
@@ -95,16 +101,17 @@ fn with_status(problem: Problem) -> Problem {
     problem.header("Keyward-Status", status)
 }
 
-fn prepare(record: Option<&Record>) -> JsValue {
-    let mut pairs =
-        vec!["Cache-Control".to_owned(), "no-store".to_owned(), "Keyward-Status".to_owned(), "200".to_owned()];
-    if let Some(record) = record {
-        let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
-        pairs.extend(["Keyward-Key-Id".to_owned(), record.id.clone()]);
-        pairs.extend(["Keyward-Owner".to_owned(), header_safe(&record.owner)]);
-        pairs.extend(["Keyward-Scopes".to_owned(), scopes.join(" ")]);
-    }
-    host::prepare(200, pairs)
+fn prepare(record: &Record, warning: Option<String>) -> JsValue {
+    let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut pairs = vec![
+        ("Cache-Control", "no-store".to_owned()),
+        ("Keyward-Status", "200".to_owned()),
+        ("Keyward-Key-Id", record.id.clone()),
+        ("Keyward-Owner", header_safe(&record.owner)),
+        ("Keyward-Scopes", scopes.join(" ")),
+    ];
+    pairs.extend(warning.map(|warning| (WARNING, warning)));
+    host::prepare(200, pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect())
 }
 
 /// A text as a header value: what is not printable ASCII, and `%`, percent-encoded as UTF-8 (RFC 3986 §2.1).

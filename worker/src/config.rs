@@ -3,7 +3,9 @@
 use crate::request::Request;
 use crate::response::Problem;
 use js_sys::Reflect;
+use keyward::audit::AuditKeys;
 use keyward::error::Invalid;
+use keyward::foreign::Prefix;
 use keyward::key::{TagKeys, is_word};
 use keyward::record::StoredKey;
 use keyward::root::{Peppers, RootSecret};
@@ -19,6 +21,13 @@ pub struct Config {
     pub peppers: Peppers,
     /// From `KEYWARD_TAG_KEY` and `KEYWARD_RETIRED_TAG_KEYS`.
     pub tags: TagKeys,
+    /// What chains the log; from the same root secrets.
+    pub audit: AuditKeys,
+    /// `KEYWARD_FOREIGN_PREFIXES`: how imported keys of other systems begin, `sk_live_:live,sk_test_:test`.
+    pub foreign: Vec<Prefix>,
+    /// `KEYWARD_FAULT`: a fault that tests ask for.
+    #[cfg(feature = "fault-injection")]
+    pub fault: Option<String>,
     /// `KEYWARD_FIRST_KEY`: record and digest of the first management key, which is adopted when it is first used.
     pub first_key: Option<StoredKey>,
 }
@@ -65,7 +74,20 @@ impl Config {
             .map(|json| serde_json::from_str(&json))
             .transpose()
             .map_err(|_| "KEYWARD_FIRST_KEY is not what `npm start` or `keyward init` wrote".to_owned())?;
-        Ok(Self { brand, environments, peppers: Peppers::new(&root, &retired), tags, first_key })
+        let foreign = text(env, "KEYWARD_FOREIGN_PREFIXES").unwrap_or_default();
+        let foreign = Prefix::read_all(&foreign, &brand, &environments)
+            .map_err(|problem| format!("KEYWARD_FOREIGN_PREFIXES, such as sk_live_:live,sk_test_:test: {problem}"))?;
+        Ok(Self {
+            peppers: Peppers::new(&root, &retired),
+            audit: AuditKeys::new(&root, &retired),
+            brand,
+            environments,
+            tags,
+            foreign,
+            #[cfg(feature = "fault-injection")]
+            fault: text(env, "KEYWARD_FAULT"),
+            first_key,
+        })
     }
 
     /// An environment that a caller asks for; a misspelt one must not look like a wrong key.

@@ -1,50 +1,119 @@
-//! Verification at the edge: from a lease in hand without any I/O, else by asking the authority once.
+//! Verification at the edge: from a lease in hand without any I/O, else by asking the authority. How long a lease lasts, when
+//! it is renewed and when an unknown secret is a reason to ask again is decided in `keyward::lease`; here it is done.
+//!
+//! Requests never wait for each other's promises, which the runtime would cancel with the request that made them. Whoever finds
+//! that a question about an id is under way looks again a few milliseconds later for what it brought.
 
 use crate::config::Config;
-use crate::host::clock;
-use crate::key_object::project;
-use crate::messages::{FromKey, FromProject, ToKey, ToProject};
+use crate::host::{self, Namespace, PATIENCE_MS, clock};
+use crate::messages::{FromKey, FromProject, Question, ToKey, ToProject};
 use crate::request::Request;
-use keyward::draft::DEFAULT_STALENESS;
-use keyward::edge::{EdgeStore, lease_end};
+use keyward::edge::EdgeStore;
+use keyward::evidence::{Use, network};
+use keyward::foreign::{Budget, Presented};
 use keyward::key::KeyText;
+use keyward::lease;
 use keyward::life::Actor;
 use keyward::record::StoredKey;
+use keyward::root::Digest;
 use keyward::scope::Needed;
 use keyward::time::Instant;
-use keyward::verify::{Code, Facts, inspect, judge};
-use std::cell::{OnceCell, RefCell};
+use keyward::verify::{Code, Facts, Judged, inspect, judge};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue};
-use worker::Env;
+use wasm_bindgen::JsValue;
 
 /// Leases that an isolate keeps at most, and what they may weigh together.
 const MOST_LEASES: usize = 100_000;
 const MOST_BYTES: usize = 48 << 20;
+/// Questions under way that are remembered at most.
+const MOST_QUESTIONS: usize = 10_000;
+/// What a lease without a key weighs, in bytes.
+const MARK_BYTES: usize = 800;
+/// How often a request looks for what another one's question brought, in milliseconds.
+const LOOK_MS: u32 = 4;
+/// How long after a call what was seen is reported at the latest, in milliseconds.
+const REPORT_MS: u32 = 2_000;
+/// How long that a key wants the authority's own verdicts is remembered, in seconds: it is no permission, only a hint.
+const STRICT_SECONDS: u32 = 60;
 
 /// What this isolate knows: its configuration and its leases.
 pub struct Isolate {
     pub config: Config,
-    pub env: Env,
+    pub env: JsValue,
     leases: RefCell<EdgeStore<Rc<Leased>>>,
+    /// Questions under way, and since when.
+    asking: RefCell<HashMap<String, Instant>>,
+    foreign: RefCell<Budget>,
 }
 
 thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
 }
 
-/// What the authority answered about one key, and what was prepared from it.
+/// What the authority answered about an id.
+pub enum Held {
+    Key(Box<StoredKey>),
+    /// There is no such key.
+    Absent,
+    /// Nothing that may be used, only a reason to ask: the key wants the authority's own verdict on each call, or it was
+    /// changed through this edge.
+    Strict,
+    /// The authority did not answer a moment ago.
+    Silent,
+}
+
+/// What is known of one key, and what was prepared from it.
 pub struct Leased {
-    /// The key, or `None`: there is no such key.
-    pub key: Option<StoredKey>,
+    pub id: String,
+    pub held: Held,
     /// The instant before the question was sent.
     pub as_of: Instant,
     pub ends_at: Instant,
-    /// The accepting answer of `/v1/authorize`, all but its request id.
-    pub accepted: OnceCell<JsValue>,
+    /// From when a call renews it.
+    renew_from: Cell<Instant>,
+    /// Until when no question is asked because of an unknown secret, the last one having got no answer.
+    quiet_until: Cell<Option<Instant>>,
+    /// The accepting answers of `/v1/authorize`, all but the request id, by position of the secret.
+    pub accepted: Box<[OnceCell<JsValue>]>,
     /// The constant members of a verify answer.
     pub members: OnceCell<String>,
+    /// What was seen and not yet reported.
+    seen: RefCell<Use>,
+    reporting: Cell<bool>,
+    redigesting: Cell<bool>,
+}
+
+impl Leased {
+    fn new(id: &str, held: Held, as_of: Instant, seconds: u32) -> Rc<Self> {
+        let secrets = match &held {
+            Held::Key(key) => key.secrets.len(),
+            _ => 0,
+        };
+        Rc::new(Self {
+            id: id.to_owned(),
+            held,
+            as_of,
+            ends_at: lease::end(as_of, seconds),
+            renew_from: Cell::new(lease::renew_from(as_of, seconds)),
+            quiet_until: Cell::new(None),
+            accepted: (0..secrets).map(|_| OnceCell::new()).collect(),
+            members: OnceCell::new(),
+            seen: RefCell::default(),
+            reporting: Cell::new(false),
+            redigesting: Cell::new(false),
+        })
+    }
+
+    /// The key, if it is one.
+    pub fn key(&self) -> Option<&StoredKey> {
+        match &self.held {
+            Held::Key(key) => Some(key),
+            _ => None,
+        }
+    }
 }
 
 /// How fresh a verdict is.
@@ -63,9 +132,28 @@ pub struct Verified {
     pub code: Code,
     pub mode: Mode,
     pub leased: Option<Rc<Leased>>,
+    /// Position of the secret that was presented.
+    pub secret: Option<usize>,
 }
 
-/// Where the facts about a caller come from: they are read only where the record asks for them.
+impl Verified {
+    fn offline(code: Code) -> Self {
+        Self { code, mode: Mode::Offline, leased: None, secret: None }
+    }
+
+    fn unavailable() -> Self {
+        Self { code: Code::Unavailable, mode: Mode::Authority, leased: None, secret: None }
+    }
+
+    /// What a caller should hear whose secret is being replaced: until when it works.
+    pub fn warning(&self) -> Option<String> {
+        let secret = self.leased.as_ref()?.key()?.secrets.get(self.secret?)?;
+        let until = secret.until.filter(|_| self.code == Code::Valid)?;
+        Some(format!("this secret of the key was replaced and works until {until}; deploy the new one"))
+    }
+}
+
+/// Where the facts about a caller come from: they are read only where they are needed.
 pub trait Caller {
     /// Address, country, origin.
     fn network(&self) -> (Option<IpAddr>, Option<String>, Option<String>);
@@ -78,6 +166,14 @@ impl Caller for Request {
     }
 }
 
+/// What a verification is about, besides the text.
+#[derive(Clone, Copy)]
+pub struct About<'a> {
+    pub environment: Option<&'a str>,
+    pub needed: &'a [Needed<'a>],
+    pub caller: &'a dyn Caller,
+}
+
 impl Isolate {
     /// This isolate, configured on its first request.
     ///
@@ -87,8 +183,10 @@ impl Isolate {
         Self::current().or_else(|()| {
             let made = Rc::new(Self {
                 config: Config::read(env)?,
-                env: env.clone().unchecked_into(),
+                env: env.clone(),
                 leases: RefCell::new(EdgeStore::new(MOST_LEASES, MOST_BYTES)),
+                asking: RefCell::default(),
+                foreign: RefCell::default(),
             });
             Ok(ISOLATE.with(|isolate| isolate.get_or_init(|| made).clone()))
         })
@@ -100,127 +198,375 @@ impl Isolate {
     }
 
     /// The verdict where it can be had without I/O: from the text alone or from a lease in hand.
-    pub fn verify_now(
-        &self,
-        text: &str,
-        environment: Option<&str>,
-        needed: &[Needed<'_>],
-        caller: &dyn Caller,
-    ) -> Option<Verified> {
-        let offline = |code| Some(Verified { code, mode: Mode::Offline, leased: None });
-        let key = match inspect(text, &self.config.brand, environment) {
-            Ok(key) => key,
-            Err(code) => return offline(code),
-        };
-        let now = clock();
-        if let Some(leased) = self.leases.borrow_mut().get(key.id, now) {
-            let code = self.judge(&key, needed, caller, leased, now);
-            return Some(Verified { code, mode: Mode::Lease, leased: Some(leased.clone()) });
+    pub fn verify_now(&self, text: &str, about: About<'_>) -> Option<Verified> {
+        match inspect(text, &self.config.brand, about.environment) {
+            Ok(key) => {
+                if let Some(verified) = self.in_hand(&key, about) {
+                    return verified;
+                }
+                let issued = self.config.tags.issued(key.brand, key.environment, key.id);
+                (!issued).then(|| Verified::offline(Code::NotFound))
+            }
+            Err(Code::Malformed) if !self.config.foreign.is_empty() => self.foreign_now(text, about),
+            Err(code) => Some(Verified::offline(code)),
         }
-        if !self.config.tags.issued(key.brand, key.environment, key.id) {
-            return offline(Code::NotFound);
-        }
-        None
     }
 
-    /// The verdict, asking the authority where nothing is in hand.
-    pub async fn verify(
-        &self,
-        request_id: &str,
-        text: &str,
-        environment: Option<&str>,
-        needed: &[Needed<'_>],
-        caller: &dyn Caller,
-    ) -> Verified {
-        if let Some(verified) = self.verify_now(text, environment, needed, caller) {
+    /// The verdict, asking the authority where nothing is in hand, or anyway where it has to be `fresh`.
+    pub async fn verify(&self, request_id: &str, text: &str, about: About<'_>, fresh: bool) -> Verified {
+        if !fresh && let Some(verified) = self.verify_now(text, about) {
             return verified;
         }
-        let unavailable = Verified { code: Code::Unavailable, mode: Mode::Authority, leased: None };
-        let Ok(key) = KeyText::parse(text, Some(&self.config.brand)) else { return unavailable };
-        match self.ask(key.id, request_id).await {
-            None => unavailable,
-            Some(leased) => {
-                let code = self.judge(&key, needed, caller, &leased, clock());
-                Verified { code, mode: Mode::Authority, leased: Some(leased) }
+        match inspect(text, &self.config.brand, about.environment) {
+            Ok(key) if !self.config.tags.issued(key.brand, key.environment, key.id) => {
+                Verified::offline(Code::NotFound)
+            }
+            Ok(key) => self.verify_with_authority(&key, request_id, about, fresh).await,
+            Err(code) => match Presented::of(text, &self.config.foreign) {
+                Some(presented) => self.verify_foreign(&presented, request_id, about, fresh).await,
+                None => Verified::offline(code),
+            },
+        }
+    }
+
+    /// What a lease in hand makes of a key: `None` where there is none, `Some(None)` where there is one and it is not enough.
+    fn in_hand(&self, key: &KeyText<'_>, about: About<'_>) -> Option<Option<Verified>> {
+        let now = clock();
+        let leased = self.leases.borrow_mut().get(key.id, now)?.clone();
+        Some(match &leased.held {
+            Held::Strict => None,
+            Held::Silent => Some(Verified::unavailable()),
+            Held::Absent => {
+                Some(Verified { mode: Mode::Lease, leased: Some(leased), ..Verified::offline(Code::NotFound) })
+            }
+            Held::Key(stored) => {
+                let judged = self.judge(key, about, stored, now);
+                if judged.secret.is_none() && lease::may_probe(leased.as_of, now) {
+                    let quiet = leased.quiet_until.get().is_some_and(|until| now < until);
+                    return Some(quiet.then(Verified::unavailable));
+                }
+                self.met(&leased, key, stored, judged, about, now);
+                let Judged { code, secret } = judged;
+                Some(Verified { code, secret, mode: Mode::Lease, leased: Some(leased) })
+            }
+        })
+    }
+
+    fn judge(&self, key: &KeyText<'_>, about: About<'_>, stored: &StoredKey, now: Instant) -> Judged {
+        let peppers = &self.config.peppers;
+        let needed = about.needed;
+        if !stored.record.restricts_network() {
+            return judge(key, &Facts { needed, ..Facts::default() }, Some(stored), peppers, now);
+        }
+        let (address, country, origin) = about.caller.network();
+        let facts =
+            Facts { environment: None, address, country: country.as_deref(), origin: origin.as_deref(), needed };
+        judge(key, &facts, Some(stored), peppers, now)
+    }
+
+    /// Everything that a call with a known secret sets off: it is counted, a lease that grows old is renewed, and a digest
+    /// under a retired root secret is made anew.
+    fn met(
+        &self,
+        leased: &Rc<Leased>,
+        key: &KeyText<'_>,
+        stored: &StoredKey,
+        judged: Judged,
+        about: About<'_>,
+        now: Instant,
+    ) {
+        let Some(secret) = judged.secret.and_then(|position| stored.secrets.get(position)) else { return };
+        {
+            let mut seen = leased.seen.borrow_mut();
+            for needed in about.needed.iter().filter(|_| judged.code == Code::Valid) {
+                seen.asked(needed.as_str());
+            }
+            let evidence = seen.of(secret.number, now);
+            // Where calls come from costs a look at each; it is evidence during a rotation, and otherwise sampled.
+            if evidence.calls == 0 || stored.rotation.as_ref().is_some_and(|rotation| rotation.is_open()) {
+                let (address, country, _) = about.caller.network();
+                evidence.came_from(address, country.as_deref());
+            }
+            evidence.count(now);
+        }
+        if !leased.reporting.replace(true) {
+            report_later(leased.clone());
+        }
+        if matches!(leased.held, Held::Key(_)) && now >= leased.renew_from.get() {
+            // Once: what comes of it, or that nothing did, sets the next time.
+            leased.renew_from.set(leased.ends_at);
+            let id = leased.id.clone();
+            host::background(async move {
+                if let Ok(isolate) = Self::current() {
+                    isolate.send(&id, None, false, "renewal").await;
+                }
+            });
+        }
+        if secret.root != self.config.peppers.current()
+            && judged.code == Code::Valid
+            && !leased.redigesting.replace(true)
+        {
+            let old = Digest { root: secret.root, hmac: secret.hmac.clone() };
+            let (id, message) = (leased.id.clone(), ToKey::Redigest { old, new: self.config.peppers.digest(key) });
+            host::background(async move {
+                if let Ok(isolate) = Self::current()
+                    && isolate.to_key(&id, &message).await.is_ok()
+                {
+                    isolate.forget(&id);
+                }
+            });
+        }
+    }
+
+    async fn verify_with_authority(
+        &self,
+        key: &KeyText<'_>,
+        request_id: &str,
+        about: About<'_>,
+        fresh: bool,
+    ) -> Verified {
+        let begun = clock();
+        let (address, country, origin) = about.caller.network();
+        let needed = about.needed.iter().map(|needed| needed.as_str().to_owned()).collect();
+        let question = Question { presented: self.config.peppers.digests(key), address, country, origin, needed };
+        // A second time where the answer is to a question that was under way, and older than an unknown secret may be.
+        for _ in 0..2 {
+            let Some((leased, verdict)) = self.ask(key.id, question.clone(), fresh, request_id).await else { break };
+            let mode = Mode::Authority;
+            let Some(stored) = leased.key() else {
+                return Verified { mode, leased: Some(leased), ..Verified::offline(Code::NotFound) };
+            };
+            let now = clock();
+            let judged = match verdict {
+                Some((code, secret)) => Judged { code, secret },
+                None => self.judge(key, about, stored, now),
+            };
+            if judged.secret.is_none() && lease::may_probe(leased.as_of, begun) {
+                continue;
+            }
+            // What was seen is counted where it stays: a strict key's lease is over before it begins.
+            let kept = self.leases.borrow_mut().get(key.id, now).cloned();
+            self.met(kept.as_ref().unwrap_or(&leased), key, stored, judged, about, now);
+            let Judged { code, secret } = judged;
+            return Verified { code, secret, mode, leased: Some(leased) };
+        }
+        Verified::unavailable()
+    }
+
+    fn foreign_now(&self, text: &str, about: About<'_>) -> Option<Verified> {
+        let Some(presented) = Presented::of(text, &self.config.foreign) else {
+            return Some(Verified::offline(Code::Malformed));
+        };
+        if about.environment.is_some_and(|asked| asked != presented.environment) {
+            return Some(Verified::offline(Code::EnvironmentMismatch));
+        }
+        let mut last = None;
+        for id in self.config.tags.ids_of(&self.config.brand, &presented.environment, &presented.sha256) {
+            match self.in_hand(&presented.as_key(&self.config.brand, &id), about) {
+                Some(Some(verified)) if verified.code == Code::NotFound => last = Some(verified),
+                Some(Some(verified)) => return Some(verified),
+                _ => return None,
+            }
+        }
+        last
+    }
+
+    /// Looks a key of another system up under each of its ids. What finds nothing is paid for by the client's network.
+    async fn verify_foreign(&self, presented: &Presented, request_id: &str, about: About<'_>, fresh: bool) -> Verified {
+        let payer = about.caller.network().0.map_or_else(|| "unknown".to_owned(), network);
+        let mut last = Verified::offline(Code::NotFound);
+        for id in self.config.tags.ids_of(&self.config.brand, &presented.environment, &presented.sha256) {
+            let key = presented.as_key(&self.config.brand, &id);
+            last = match self.in_hand(&key, about).flatten().filter(|_| !fresh) {
+                Some(verified) => verified,
+                None if !self.foreign.borrow_mut().spend(&payer, clock()) => return Verified::unavailable(),
+                None => {
+                    let verified = self.verify_with_authority(&key, request_id, about, fresh).await;
+                    if verified.code != Code::NotFound {
+                        self.foreign.borrow_mut().refund(&payer);
+                    }
+                    verified
+                }
+            };
+            if last.code != Code::NotFound {
+                break;
+            }
+        }
+        last
+    }
+
+    /// What the authority knows of `id`, and its verdict where it, or the caller, insists on giving its own. Waits for a
+    /// question that is under way rather than asking the same. `None` where there is no answer in time.
+    async fn ask(
+        &self,
+        id: &str,
+        question: Question,
+        strict: bool,
+        request_id: &str,
+    ) -> Option<(Rc<Leased>, Option<(Code, Option<usize>)>)> {
+        if !strict && let Some(joined) = self.join(id).await {
+            return joined.map(|leased| (leased, None));
+        }
+        self.send(id, Some(question), strict, request_id).await
+    }
+
+    /// Waits for a question about `id` that is under way: `None` where there is none, or what it brings cannot serve others;
+    /// `Some(None)` where it gets no answer.
+    async fn join(&self, id: &str) -> Option<Option<Rc<Leased>>> {
+        loop {
+            let now = clock();
+            let since = self.asking.borrow().get(id).copied();
+            let since = since.filter(|since| now.millis() - since.millis() < i64::from(PATIENCE_MS))?;
+            host::pause(LOOK_MS).await;
+            let in_hand = self.leases.borrow_mut().get(id, clock()).cloned();
+            match in_hand {
+                Some(leased) if matches!(leased.held, Held::Strict) => return None,
+                Some(leased) if matches!(leased.held, Held::Silent) => return Some(None),
+                Some(leased) if leased.as_of >= since => return Some(Some(leased)),
+                _ => {}
             }
         }
     }
 
-    fn judge(
+    /// Asks, and keeps the answer for as long as it may be kept.
+    async fn send(
         &self,
-        key: &KeyText<'_>,
-        needed: &[Needed<'_>],
-        caller: &dyn Caller,
-        leased: &Leased,
-        now: Instant,
-    ) -> Code {
-        let stored = leased.key.as_ref();
-        let peppers = &self.config.peppers;
-        if !stored.is_some_and(|stored| stored.record.restricts_network()) {
-            return judge(key, &Facts { needed, ..Facts::default() }, stored, peppers, now);
-        }
-        let (address, country, origin) = caller.network();
-        let facts =
-            Facts { environment: None, address, country: country.as_deref(), origin: origin.as_deref(), needed };
-        judge(key, &facts, stored, peppers, now)
-    }
-
-    /// Asks the authority what it knows of `id` and keeps that for as long as it may be kept. `None` where there is no
-    /// answer in time.
-    async fn ask(&self, id: &str, request_id: &str) -> Option<Rc<Leased>> {
+        id: &str,
+        question: Option<Question>,
+        strict: bool,
+        request_id: &str,
+    ) -> Option<(Rc<Leased>, Option<(Code, Option<usize>)>)> {
+        let in_hand = self.leases.borrow_mut().get(id, clock()).cloned();
+        let report = in_hand.as_ref().map(|leased| leased.seen.take()).filter(|seen| !seen.is_empty());
         let as_of = clock();
-        let key = match self.to_key(id, &ToKey::Lease).await {
-            Ok(FromKey::Lease { key: Some(key) }) => Some(*key),
-            Ok(FromKey::Lease { key: None }) => self.adopt(id, request_id).await.ok()?,
-            _ => return None,
+        {
+            let mut asking = self.asking.borrow_mut();
+            if asking.len() >= MOST_QUESTIONS {
+                asking.retain(|_, since| as_of.millis() - since.millis() < i64::from(PATIENCE_MS));
+            }
+            asking.insert(id.to_owned(), as_of);
+        }
+        let answer = self.to_key(id, &ToKey::Ask { question, strict, report: report.clone() }).await;
+        let answer = match answer {
+            Ok(FromKey::Lease { key: None, .. }) => self.adopt(id, request_id).await.map(|key| (key, None)).ok(),
+            Ok(FromKey::Lease { key: Some(key), verdict }) => Some((Some(key), verdict)),
+            _ => None,
         };
-        let seconds = key.as_ref().map_or(DEFAULT_STALENESS, |key| key.record.max_staleness_seconds);
-        let ends_at = lease_end(as_of, seconds);
+        #[cfg(feature = "fault-injection")]
+        let as_of = if self.config.fault.as_deref() == Some("lease-from-answer") { clock() } else { as_of };
+        let mut asking = self.asking.borrow_mut();
+        if asking.get(id).is_some_and(|since| *since <= as_of) {
+            asking.remove(id);
+        }
+        drop(asking);
         let now = clock();
-        if seconds > 0 && now >= ends_at {
+        let Some((key, verdict)) = answer else {
+            self.silent(id, as_of, now, in_hand.as_deref(), report);
+            return None;
+        };
+        let seconds = key.as_ref().map_or(lease::ABSENT_SECONDS, |key| key.record.max_staleness_seconds);
+        // An estimate by the parts that can be long; the store's bound is on the sum.
+        let bytes = 800 + key.as_ref().map_or(0, |k| serde_json::to_string(&k.record).map_or(0, |json| 2 * json.len()));
+        let leased = Leased::new(id, key.map_or(Held::Absent, Held::Key), as_of, seconds);
+        if seconds == 0 {
+            let ends_at = lease::end(as_of, STRICT_SECONDS);
+            let mark = in_hand.filter(|leased| matches!(leased.held, Held::Strict));
+            let mark = mark.unwrap_or_else(|| Leased::new(id, Held::Strict, as_of, STRICT_SECONDS));
+            self.leases.borrow_mut().put(id, as_of, ends_at, now, MARK_BYTES, mark);
+        } else if let Some(newer) = self.newer_than(&leased, now) {
+            return Some((newer, None));
+        } else if now < leased.ends_at {
+            self.leases.borrow_mut().put(id, as_of, leased.ends_at, now, bytes, leased.clone());
+        } else if verdict.is_none() {
+            // It arrived after its own end.
             return None;
         }
-        // An estimate by the parts that can be long; the store's bound is on the sum.
-        let bytes = 600 + key.as_ref().map_or(0, |k| serde_json::to_string(&k.record).map_or(0, |json| 2 * json.len()));
-        let leased = Rc::new(Leased { key, as_of, ends_at, accepted: OnceCell::new(), members: OnceCell::new() });
-        self.leases.borrow_mut().put(id, as_of, ends_at, now, bytes, leased.clone());
-        Some(leased)
+        let verdict = verdict.and_then(|verdict| Some((Code::named(&verdict.code)?, verdict.secret)));
+        match (seconds, &verdict) {
+            // Only a version of the object that gives no verdicts leaves this open.
+            (0, None) if leased.key().is_some() => None,
+            _ => Some((leased, verdict)),
+        }
+    }
+
+    /// Remembers that the authority did not answer: a lease in hand goes on to its end, everything else is refused without
+    /// asking for a moment.
+    fn silent(&self, id: &str, as_of: Instant, now: Instant, in_hand: Option<&Leased>, report: Option<Use>) {
+        let again = now.plus_millis(lease::SILENT_MS);
+        if let Some(leased) = in_hand.filter(|leased| !matches!(leased.held, Held::Silent)) {
+            leased.renew_from.set(again);
+            leased.quiet_until.set(Some(again));
+            if let Some(report) = report {
+                leased.seen.borrow_mut().add(&report);
+            }
+            if matches!(leased.held, Held::Key(_)) && now < leased.ends_at {
+                return;
+            }
+        }
+        let mark = Leased::new(id, Held::Silent, as_of, 0);
+        self.leases.borrow_mut().put(id, as_of, again, now, MARK_BYTES, mark);
+    }
+
+    /// A lease in hand on a later version of the same key: answers may overtake each other, and what was refused once must not
+    /// be accepted again because of an older one.
+    fn newer_than(&self, leased: &Leased, now: Instant) -> Option<Rc<Leased>> {
+        let version = leased.key()?.record.version;
+        let in_hand = self.leases.borrow_mut().get(&leased.id, now).cloned()?;
+        in_hand.key().is_some_and(|key| key.record.version > version).then_some(in_hand)
     }
 
     /// The first management key becomes an ordinary one when it is first used, if no other was ever stored.
-    async fn adopt(&self, id: &str, request_id: &str) -> Result<Option<StoredKey>, JsValue> {
+    async fn adopt(&self, id: &str, request_id: &str) -> Result<Option<Box<StoredKey>>, JsValue> {
         let Some(first) = self.config.first_key.as_ref().filter(|first| first.record.id == id) else { return Ok(None) };
         match self.to_project(&ToProject::Adopt { id: id.to_owned() }).await? {
             FromProject::Adoption { allowed: true } => {}
             _ => return Ok(None),
         }
-        let by = Actor { key_id: id.to_owned(), request_id: request_id.to_owned() };
-        self.to_key(id, &ToKey::Create { key: Box::new(first.clone()), by }).await?;
-        Ok(Some(first.clone()))
+        let by = Actor { key_id: id.to_owned(), request_id: request_id.to_owned(), address: None, country: None };
+        self.to_key(id, &ToKey::Create { key: Box::new(first.clone()), by, imported: false }).await?;
+        Ok(Some(Box::new(first.clone())))
     }
 
-    /// Drops this isolate's own lease, after a change that was made through it. Other edges go on to the end of theirs.
+    /// Drops this isolate's own lease, after a change that was made through it, and whatever is answered to a question that
+    /// was asked before. Other edges go on to the end of theirs.
     pub fn forget(&self, id: &str) {
-        self.leases.borrow_mut().forget(id);
+        let now = clock();
+        let mark = Leased::new(id, Held::Strict, now, STRICT_SECONDS);
+        self.leases.borrow_mut().put(id, now, mark.ends_at, now, MARK_BYTES, mark.clone());
     }
 
     /// Says something to the object that owns a key.
     pub async fn to_key(&self, id: &str, message: &ToKey) -> Result<FromKey, JsValue> {
-        let object: crate::host::Authority = self.env.durable_object("KEYS")?.get_by_name(id)?.into_rpc();
-        ask(&object, message).await
+        host::ask(&self.env, Namespace::Keys, id, message).await
     }
 
     /// Says something to the project's object.
     pub async fn to_project(&self, message: &ToProject) -> Result<FromProject, JsValue> {
-        ask(&project(&self.env)?, message).await
+        host::ask(&self.env, Namespace::Project, "project", message).await
     }
 }
 
-async fn ask<T: serde::Serialize, R: serde::de::DeserializeOwned>(
-    object: &crate::host::Authority,
-    message: &T,
-) -> Result<R, JsValue> {
-    let unreadable = |error: serde_json::Error| JsValue::from_str(&error.to_string());
-    let reply = object.ask(&serde_json::to_string(message).map_err(unreadable)?).await?;
-    serde_json::from_str(&reply).map_err(unreadable)
+/// Reports what was seen, once calls have paused for [`REPORT_MS`]; a renewal that comes first takes it along.
+fn report_later(leased: Rc<Leased>) {
+    /// Work beside a request is ended by the runtime after half a minute.
+    const MOST_PAUSES: u32 = 9;
+    host::background(async move {
+        for round in 1..=MOST_PAUSES {
+            host::pause(REPORT_MS).await;
+            let Some(last) = leased.seen.borrow().last_used() else { break };
+            if round < MOST_PAUSES && clock().millis() - last.millis() < i64::from(REPORT_MS) - 100 {
+                continue;
+            }
+            let report = leased.seen.take();
+            let Ok(isolate) = Isolate::current() else { break };
+            match isolate.to_key(&leased.id, &ToKey::Report { report: report.clone() }).await {
+                Ok(_) => break,
+                // Kept for another try: evidence may count a call twice, never lose one.
+                Err(_) => {
+                    leased.seen.borrow_mut().add(&report);
+                }
+            }
+        }
+        leased.reporting.set(false);
+    });
 }

@@ -1,3 +1,5 @@
+import { waitUntil } from 'cloudflare:workers';
+
 /** Reads a body of at most `most` bytes; `undefined` for a longer one, which is not read to its end. */
 export function readBody(request, most) {
   const length = request.headers.get('content-length');
@@ -58,4 +60,27 @@ export function client(request) {
 export async function asset(env, request) {
   const response = await env.ASSETS?.fetch(request);
   return response?.status === 404 ? undefined : response;
+}
+
+/** Sends `message` to the object `name` of a namespace and awaits its answer, for at most `most` milliseconds. */
+export async function ask(env, namespace, name, message, most) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${namespace} did not answer within ${most} ms`)), most);
+  });
+  try {
+    return await Promise.race([env[namespace].getByName(name).handle(message), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Lets `work` go on after the answer of the request that began it, and after its client went away. */
+export function background(work) {
+  waitUntil(work);
+}
+
+/** Resolves after so many milliseconds. */
+export function pause(milliseconds) {
+  return scheduler.wait(milliseconds);
 }

@@ -3,8 +3,10 @@
 //! transactions. `host.js` holds the few lines that are one crossing in JavaScript and several from here.
 
 use js_sys::{JsString, Promise};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 #[wasm_bindgen]
 extern "C" {
@@ -24,11 +26,6 @@ extern "C" {
     /// The clock of the runtime: milliseconds since the epoch. Stands still while code runs without I/O.
     #[wasm_bindgen(js_namespace = Date)]
     fn now() -> f64;
-
-    /// The stub of a Durable Object whose class answers `handle(message)`.
-    pub type Authority;
-    #[wasm_bindgen(method, catch)]
-    fn handle(this: &Authority, message: &str) -> Result<JsValue, JsValue>;
 
     /// A Durable Object's storage.
     pub type Transactional;
@@ -59,6 +56,12 @@ extern "C" {
     /// The static asset that a request names, or `undefined`.
     #[wasm_bindgen(js_name = asset)]
     fn asset_promise(env: &JsValue, request: &Request) -> Promise;
+    #[wasm_bindgen(catch, js_name = ask)]
+    fn ask_promise(env: &JsValue, namespace: &str, name: &str, message: &str, most: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = background)]
+    fn background_promise(work: &Promise);
+    #[wasm_bindgen(js_name = pause)]
+    fn pause_promise(milliseconds: u32) -> Promise;
     /// What the platform says of the client: `[address, country]`.
     #[wasm_bindgen(js_name = client)]
     pub fn client(request: &Request) -> Vec<JsValue>;
@@ -68,6 +71,8 @@ extern "C" {
 thread_local! {
     static AUTHORIZATION: JsString = JsString::from("authorization");
     static ORIGIN: JsString = JsString::from("origin");
+    static CACHE_CONTROL: JsString = JsString::from("cache-control");
+    static IDEMPOTENCY_KEY: JsString = JsString::from("idempotency-key");
 }
 
 /// Request headers that keyward reads.
@@ -75,6 +80,8 @@ thread_local! {
 pub enum Header {
     Authorization,
     Origin,
+    CacheControl,
+    IdempotencyKey,
 }
 
 impl Request {
@@ -84,6 +91,8 @@ impl Request {
         match header {
             Header::Authorization => AUTHORIZATION.with(|name| headers.get(name)),
             Header::Origin => ORIGIN.with(|name| headers.get(name)),
+            Header::CacheControl => CACHE_CONTROL.with(|name| headers.get(name)),
+            Header::IdempotencyKey => IDEMPOTENCY_KEY.with(|name| headers.get(name)),
         }
     }
 
@@ -115,13 +124,57 @@ impl Body {
     }
 }
 
-impl Authority {
-    /// Sends a message and awaits the reply.
-    pub async fn ask(&self, message: &str) -> Result<String, JsValue> {
-        // RPC answers a thenable of its own kind.
-        let reply = JsFuture::from(Promise::resolve(&self.handle(message)?)).await?;
-        reply.as_string().ok_or_else(|| JsValue::from_str("the object answered no text"))
-    }
+/// The namespaces of Durable Objects that the Worker is bound to.
+#[derive(Clone, Copy)]
+pub enum Namespace {
+    Keys,
+    Project,
+}
+
+/// How long an object is waited for, in milliseconds. Then the verdict is `UNAVAILABLE`: closed, never open.
+pub const PATIENCE_MS: u32 = 2_000;
+
+/// Sends a message to an object and awaits the reply, within [`PATIENCE_MS`].
+pub async fn ask<T: Serialize, R: DeserializeOwned>(
+    env: &JsValue,
+    namespace: Namespace,
+    name: &str,
+    message: &T,
+) -> Result<R, JsValue> {
+    ask_within(PATIENCE_MS, env, namespace, name, message).await
+}
+
+/// Sends a message to an object and awaits the reply for at most so many milliseconds.
+pub async fn ask_within<T: Serialize, R: DeserializeOwned>(
+    patience: u32,
+    env: &JsValue,
+    namespace: Namespace,
+    name: &str,
+    message: &T,
+) -> Result<R, JsValue> {
+    let unreadable = |error: serde_json::Error| JsValue::from_str(&error.to_string());
+    let binding = match namespace {
+        Namespace::Keys => "KEYS",
+        Namespace::Project => "PROJECT",
+    };
+    let message = serde_json::to_string(message).map_err(unreadable)?;
+    let reply = JsFuture::from(ask_promise(env, binding, name, &message, patience)?).await?;
+    let reply = reply.as_string().ok_or_else(|| JsValue::from_str("the object answered no text"))?;
+    serde_json::from_str(&reply).map_err(unreadable)
+}
+
+/// Does `work` beside the request, and after its end.
+pub fn background(work: impl Future<Output = ()> + 'static) {
+    background_promise(&future_to_promise(async move {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    }));
+}
+
+/// Waits.
+pub async fn pause(milliseconds: u32) {
+    // A pause that is cut short is no harm: whoever waits looks at the clock.
+    let _ = JsFuture::from(pause_promise(milliseconds)).await;
 }
 
 impl Transactional {

@@ -1,20 +1,28 @@
 //! `KeyObject`: the authority over one key, named by its id. Contract: it is the only writer of the record; what it
-//! answers as done is stored; a record and the event that tells of its change are stored together or not at all.
+//! answers as done is stored; a record and the event that tells of its change are stored together or not at all; a key that
+//! the log knows as revoked is revoked, whatever its own storage says when it starts.
 //!
-//! Why that holds: a change is decided by one pure function and written by one synchronous transaction, with no await
-//! between reading and writing, so nothing comes between; the runtime withholds the answer until the write is on disk.
-//! What is kept in memory is dropped whenever a write fails, and read again from storage.
+//! Why that holds: [`KeyObject::decide`] reads, asks one pure function of the core and writes in one synchronous transaction,
+//! and awaits nothing, so no other message comes between; the runtime withholds the answer until the write is on disk. What
+//! has to be waited for, the log before it and the delivery of events after it, stands outside. What is kept in memory is
+//! dropped whenever a write fails, and read again from storage.
 
-use crate::host::{Authority, clock};
-use crate::messages::{FromKey, ToKey};
+use crate::host::{self, Namespace, clock};
+use crate::messages::{Changed, FromKey, FromProject, Question, RotationShown, ToKey, ToProject, Verdict};
 use crate::outbox;
 use crate::storage::{StorageError, Store, text};
-use keyward::life::{Actor, Event, EventKind, Receipt, apply, beyond_reach};
-use keyward::record::StoredKey;
-use std::cell::RefCell;
+use keyward::draft::patched;
+use keyward::evidence::Use;
+use keyward::life::{self, Actor, Event, EventKind, Refusal, Settled, Step, beyond_key, beyond_reach};
+use keyward::record::{Stage, Status, StoredKey};
+use keyward::rotation::{self, Rotation, in_use};
+use keyward::scope::{Needed, Scope};
+use keyward::time::Instant;
+use keyward::verify::{Code, Facts, weigh};
+use std::cell::{Cell, RefCell};
 use wasm_bindgen::prelude::*;
+use worker::State;
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, State};
 
 /// How long undelivered events wait before the next attempt.
 const RETRY_MS: i64 = 2_000;
@@ -23,72 +31,303 @@ const RETRY_MS: i64 = 2_000;
 #[wasm_bindgen]
 pub struct KeyObject {
     store: Store,
-    env: Env,
+    env: JsValue,
     /// What storage holds, once read. `Some(None)`: there is no key.
     known: RefCell<Option<Option<StoredKey>>>,
+    /// What was seen of its use, once read.
+    used: RefCell<Option<Use>>,
+    /// Calls that asked here and are not reported yet. What counts them comes with a report; that a secret is in use is known
+    /// at once, so that no rotation is completed in between.
+    touched: RefCell<Use>,
+    /// Whether the log was asked, since this object started, what it knows of the key.
+    compared: Cell<bool>,
+    /// Whether something was written whose event was not yet handed on.
+    unsent: Cell<bool>,
 }
 
 #[wasm_bindgen]
 impl KeyObject {
     #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, env: Env) -> Self {
-        Self { store: Store::new(State::from(state)), env, known: RefCell::new(None) }
+    pub fn new(state: DurableObjectState, env: JsValue) -> Self {
+        Self {
+            store: Store::new(State::from(state)),
+            env,
+            known: RefCell::new(None),
+            used: RefCell::new(None),
+            touched: RefCell::default(),
+            compared: Cell::new(false),
+            unsent: Cell::new(false),
+        }
     }
 
     /// Answers one [`ToKey`] with one [`FromKey`], both as JSON.
     pub async fn handle(&self, message: String) -> Result<String, JsValue> {
         let message = serde_json::from_str(&message).map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let reply = self.decide(message).await.inspect_err(|_| {
-            self.known.replace(None);
-        })?;
+        self.compare().await.inspect_err(|_| self.forget())?;
+        let mut reply = self.decide(message).inspect_err(|_| self.forget())?;
+        if self.unsent.replace(false) {
+            let head = self.send().await.inspect_err(|_| self.forget())?;
+            if let FromKey::Changed(changed) = &mut reply {
+                changed.log_head = head;
+            }
+        }
         serde_json::to_string(&reply).map_err(|e| JsValue::from_str(&e.to_string()))
     }
 
-    /// Delivers what is still in the outbox; tried again later if the project's object cannot be reached.
+    /// The work of time: what is due is done, what waits in the outbox is delivered. Doing either again changes nothing.
     pub async fn alarm(&self) -> Result<(), JsValue> {
-        if self.store.exists("outbox")? && self.deliver().await.is_err() {
-            self.store.wake_in(RETRY_MS).await?;
+        if self.store.exists("outbox")? {
+            self.compare().await.inspect_err(|_| self.forget())?;
+            self.current(clock()).inspect_err(|_| self.forget())?;
+            self.unsent.set(false);
+            self.send().await?;
         }
         Ok(())
     }
 }
 
 impl KeyObject {
-    async fn decide(&self, message: ToKey) -> Result<FromKey, StorageError> {
-        match message {
-            ToKey::Lease => Ok(FromKey::Lease { key: self.stored()?.map(Box::new) }),
-            ToKey::Read => Ok(match self.stored()? {
-                Some(key) => FromKey::Record { record: Box::new(key.record) },
-                None => FromKey::Absent,
-            }),
-            ToKey::Create { key, by } => Ok(match self.stored()? {
-                None => FromKey::Record { record: Box::new(self.create(*key, by).await?.record) },
-                Some(stored) if stored.has_secrets_of(&key) => FromKey::Record { record: Box::new(stored.record) },
-                Some(_) => FromKey::Taken,
-            }),
-            ToKey::Change { change, by, held } => {
-                let Some(key) = self.stored()? else { return Ok(FromKey::Absent) };
-                if let Some(scope) = beyond_reach(&held, &key.record, &change) {
-                    return Ok(FromKey::Forbidden { scope: scope.clone() });
+    fn forget(&self) {
+        self.known.replace(None);
+        self.used.replace(None);
+    }
+
+    /// Once after each start: what does the log know of the key? Storage may have been set back to before a revocation.
+    async fn compare(&self) -> Result<(), StorageError> {
+        if self.compared.get() {
+            return Ok(());
+        }
+        let asked = self.stored()?.filter(|key| key.record.status != Status::Revoked);
+        if let Some(key) = asked {
+            let standing = ToProject::Standing { id: key.record.id };
+            let reply = host::ask(&self.env, Namespace::Project, "project", &standing).await;
+            let Ok(FromProject::Standing { record }) = reply else {
+                return Err(StorageError("the log could not be asked what it knows of this key".to_owned()));
+            };
+            // Read again: another message may have been answered in the meantime.
+            let now = clock();
+            if let (Some(key), Some(logged)) = (self.stored()?, record)
+                && let Some(step) = life::restore(&key, &logged, now)
+            {
+                self.write(&step.key, &step.event)?;
+            }
+        }
+        self.compared.set(true);
+        Ok(())
+    }
+
+    fn decide(&self, message: ToKey) -> Result<FromKey, StorageError> {
+        let now = clock();
+        if let ToKey::Create { key, by, imported } = message {
+            return self.create(*key, by, imported, now);
+        }
+        let Some(key) = self.current(now)? else {
+            return Ok(match message {
+                ToKey::Lease | ToKey::Ask { .. } => FromKey::Lease { key: None, verdict: None },
+                ToKey::Report { .. } | ToKey::Redigest { .. } => FromKey::Noted,
+                _ => FromKey::Absent,
+            });
+        };
+        Ok(match message {
+            ToKey::Create { .. } => unreachable!("answered above"),
+            ToKey::Lease => FromKey::Lease { key: Some(Box::new(key)), verdict: None },
+            ToKey::Ask { question, strict, report } => self.answer(key, question, strict, report, now)?,
+            ToKey::Report { report } => {
+                self.note(key, &report, now)?;
+                FromKey::Noted
+            }
+            ToKey::Redigest { old, new } => {
+                let mut after = key;
+                if let Some(secret) = after.position_of(std::slice::from_ref(&old)).map(|at| &mut after.secrets[at]) {
+                    (secret.root, secret.hmac) = (new.root, new.hmac);
+                    self.write(&after, &Step::note(&after, EventKind::REDIGESTED, None, now))?;
                 }
-                let now = clock();
-                match apply(&key.record, &change, &by, now) {
-                    Err(refusal) => Ok(FromKey::Refused { refusal }),
-                    Ok(event) => {
-                        let record = match event {
-                            None => key.record,
-                            Some(event) => {
-                                let after = StoredKey { record: event.record.clone(), ..key };
-                                self.write(&after, &event).await?;
-                                after.record
-                            }
-                        };
-                        let receipt = Receipt::of(&record, now);
-                        Ok(FromKey::Changed { record: Box::new(record), receipt })
+                FromKey::Noted
+            }
+            ToKey::Read => FromKey::Record { secrets: key.shown_secrets(), record: Box::new(key.record) },
+            ToKey::Settled => FromKey::Changed(Box::new(self.changed(key, now)?)),
+            ToKey::Change { change, by, held } => match beyond_reach(&held, &key.record, &change) {
+                Some(scope) => FromKey::Forbidden { scope: scope.clone() },
+                None => {
+                    let step = life::apply(&key, &change, &by, now);
+                    self.take(key, step, now)?
+                }
+            },
+            ToKey::Patch { body, by, held } => {
+                let record = match (forbidden(&held, &key), patched(&key.record, body, now)) {
+                    (Some(forbidden), _) => return Ok(forbidden),
+                    (None, Ok(record)) => record,
+                    (None, Err(invalid)) => {
+                        return Ok(FromKey::Invalid { field: invalid.field, problem: invalid.problem });
+                    }
+                };
+                match beyond_key(&held, &record) {
+                    Some(scope) => FromKey::Forbidden { scope: scope.clone() },
+                    None => {
+                        let step = life::update(&key, record, &by, now);
+                        self.take(key, step, now)?
                     }
                 }
             }
+            ToKey::Rotate { terms, digest, asked_as, by, held } => {
+                if let Some(forbidden) = forbidden(&held, &key) {
+                    return Ok(forbidden);
+                }
+                let before = key.rotation.as_ref().and_then(|last| last.asked_as.as_ref());
+                match (before, &asked_as) {
+                    (Some(before), Some(asked)) if before == asked => {
+                        let shown = self.rotation(&key, now)?;
+                        return Ok(shown.map_or(FromKey::Absent, |shown| FromKey::Repeated(Box::new(shown))));
+                    }
+                    (Some(before), Some(asked)) if before.same_key(asked) => return Ok(FromKey::Taken),
+                    _ => {}
+                }
+                let step = rotation::begin(&key, terms, digest, asked_as, &by, now).map(Some);
+                self.take(key, step, now)?
+            }
+            ToKey::Rotation => match self.rotation(&key, now)? {
+                Some(rotation) => FromKey::Rotation(Box::new(rotation)),
+                None => FromKey::Refused { refusal: Refusal::NoRotation, rotation: None },
+            },
+            ToKey::EndRotation { ending, force, by, held } => {
+                if let Some(forbidden) = forbidden(&held, &key) {
+                    return Ok(forbidden);
+                }
+                let step = rotation::end(&key, ending, force, &self.seen()?.secrets, &by, now).map(Some);
+                self.take(key, step, now)?
+            }
+        })
+    }
+
+    /// What an edge may go on with; the verdict, where the key or the edge wants it from here.
+    fn answer(
+        &self,
+        mut key: StoredKey,
+        question: Option<Question>,
+        strict: bool,
+        report: Option<Use>,
+        now: Instant,
+    ) -> Result<FromKey, StorageError> {
+        if let Some(report) = report {
+            key = self.note(key, &report, now)?;
         }
+        let Some(question) = question else { return Ok(FromKey::Lease { key: Some(Box::new(key)), verdict: None }) };
+        let secret = key.position_of(&question.presented);
+        if let Some(secret) = secret.map(|at| &key.secrets[at]) {
+            self.touched.borrow_mut().of(secret.number, now).touch(now);
+        }
+        if let Some(secret) = secret.map(|at| &key.secrets[at])
+            && secret.status == Stage::Pending
+            && key.record.status == Status::Active
+            && let Some(step) = rotation::seen(&key, secret.number, now)
+        {
+            self.write(&step.key, &step.event)?;
+            key = step.key;
+        }
+        let verdict = (strict || key.record.max_staleness_seconds == 0).then(|| {
+            let needed: Vec<Needed<'_>> = question.needed.iter().filter_map(|text| Needed::parse(text).ok()).collect();
+            let facts = Facts {
+                environment: None,
+                address: question.address,
+                country: question.country.as_deref(),
+                origin: question.origin.as_deref(),
+                needed: &needed,
+            };
+            let code = secret.map_or(Code::NotFound, |position| weigh(&key, position, &facts, now));
+            Verdict { code: code.as_str().to_owned(), secret }
+        });
+        Ok(FromKey::Lease { key: Some(Box::new(key)), verdict })
+    }
+
+    /// Takes a report in: evidence, a first use that begins an overlap, and now and then a word to the index.
+    fn note(&self, key: StoredKey, report: &Use, now: Instant) -> Result<StoredKey, StorageError> {
+        let mut used = self.used()?;
+        let news = used.add(report);
+        let numbers: Vec<u32> = key.secrets.iter().map(|secret| secret.number).collect();
+        used.keep(&numbers);
+        let body = serde_json::to_string(&used).map_err(|e| StorageError(e.to_string()))?;
+        self.store.transact(|| {
+            self.store.run(
+                "CREATE TABLE IF NOT EXISTS used (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL)",
+                vec![],
+            )?;
+            self.store.run("INSERT OR REPLACE INTO used (one, body) VALUES (1, ?)", vec![body.as_str().into()])
+        })?;
+        self.used.replace(Some(used.clone()));
+        if news {
+            self.write(&key, &Step::note(&key, EventKind::USED, Some(used), now))?;
+        }
+        match report.secrets.iter().find_map(|evidence| rotation::seen(&key, evidence.number, now)) {
+            None => Ok(key),
+            Some(step) => {
+                self.write(&step.key, &step.event)?;
+                Ok(step.key)
+            }
+        }
+    }
+
+    /// Writes what was decided, and says what it comes to.
+    fn take(
+        &self,
+        key: StoredKey,
+        decided: Result<Option<Step>, Refusal>,
+        now: Instant,
+    ) -> Result<FromKey, StorageError> {
+        Ok(match decided {
+            Err(refusal) => FromKey::Refused { refusal, rotation: self.rotation(&key, now)?.map(Box::new) },
+            Ok(None) => FromKey::Changed(Box::new(self.changed(key, now)?)),
+            Ok(Some(step)) => {
+                self.write(&step.key, &step.event)?;
+                FromKey::Changed(Box::new(self.changed(step.key, now)?))
+            }
+        })
+    }
+
+    fn changed(&self, key: StoredKey, now: Instant) -> Result<Changed, StorageError> {
+        let (secrets, settled, rotation) = (key.shown_secrets(), Settled::of(&key, now), self.rotation(&key, now)?);
+        Ok(Changed { record: key.record, secrets, settled, rotation, log_head: None })
+    }
+
+    fn rotation(&self, key: &StoredKey, now: Instant) -> Result<Option<RotationShown>, StorageError> {
+        let Some(rotation) = key.rotation.clone() else { return Ok(None) };
+        let mut seen = self.seen()?;
+        seen.keep(&[rotation.from, rotation.to]);
+        let in_use = |number: &u32| in_use(&seen.secrets, *number, rotation.quiet_seconds, now);
+        let in_use = [rotation.from, rotation.to].into_iter().filter(in_use).collect();
+        let of_rotation = |secret: &keyward::record::ShownSecret| [rotation.from, rotation.to].contains(&secret.number);
+        let secrets = key.shown_secrets().into_iter().filter(of_rotation).collect();
+        Ok(Some(RotationShown { rotation, secrets, seen, in_use }))
+    }
+
+    /// Everything that is known of its use, reported or not.
+    fn seen(&self) -> Result<Use, StorageError> {
+        let mut seen = self.used()?;
+        seen.add(&self.touched.borrow());
+        Ok(seen)
+    }
+
+    fn used(&self) -> Result<Use, StorageError> {
+        if let Some(used) = &*self.used.borrow() {
+            return Ok(used.clone());
+        }
+        let rows = match self.store.exists("used")? {
+            true => self.store.rows("SELECT body FROM used", vec![])?,
+            false => Vec::new(),
+        };
+        let read = |row: &Vec<worker::SqlStorageValue>| {
+            serde_json::from_str(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
+        };
+        let used: Use = rows.first().map(read).transpose()?.unwrap_or_default();
+        self.used.replace(Some(used.clone()));
+        Ok(used)
+    }
+
+    /// The key as it stands now, with everything done that is due.
+    fn current(&self, now: Instant) -> Result<Option<StoredKey>, StorageError> {
+        let Some(key) = self.stored()? else { return Ok(None) };
+        let Some(step) = rotation::due(&key, now) else { return Ok(Some(key)) };
+        self.write(&step.key, &step.event)?;
+        Ok(Some(step.key))
     }
 
     fn stored(&self) -> Result<Option<StoredKey>, StorageError> {
@@ -108,19 +347,23 @@ impl KeyObject {
         Ok(stored)
     }
 
-    async fn create(&self, mut key: StoredKey, by: Actor) -> Result<StoredKey, StorageError> {
-        let now = clock();
-        (key.record.created_at, key.record.updated_at) = (now, now);
-        let event = Event { kind: EventKind::Created, at: now, by, record: key.record.clone() };
-        self.write(&key, &event).await?;
-        Ok(key)
+    fn create(&self, key: StoredKey, by: Actor, imported: bool, now: Instant) -> Result<FromKey, StorageError> {
+        match self.stored()? {
+            None => {}
+            Some(stored) if !imported && stored.has_secrets_of(&key) => {
+                return Ok(FromKey::Record { secrets: stored.shown_secrets(), record: Box::new(stored.record) });
+            }
+            Some(_) => return Ok(FromKey::Taken),
+        }
+        let kind = if imported { EventKind::IMPORTED } else { EventKind::CREATED };
+        let step = Step::new(key, kind, &by, now);
+        self.write(&step.key, &step.event)?;
+        Ok(FromKey::Record { secrets: step.key.shown_secrets(), record: Box::new(step.key.record) })
     }
 
-    /// Stores a key and the event that tells of its change, then tries to hand the event on.
-    async fn write(&self, key: &StoredKey, event: &Event) -> Result<(), StorageError> {
+    /// Stores a key and the event that tells of its change.
+    fn write(&self, key: &StoredKey, event: &Event) -> Result<(), StorageError> {
         let body = serde_json::to_string(key).map_err(|e| StorageError(e.to_string()))?;
-        // Before the transaction: a wake-up for nothing is harmless, an event without one would be stuck.
-        self.store.wake_in(RETRY_MS).await?;
         self.store.transact(|| {
             self.store.run(
                 "CREATE TABLE IF NOT EXISTS record (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL)",
@@ -133,19 +376,38 @@ impl KeyObject {
             outbox::append(&self.store, event)
         })?;
         self.known.replace(Some(Some(key.clone())));
-        // The change is stored; that its event is late is no reason to call it failed. The alarm goes on trying.
-        if let Err(error) = self.deliver().await {
-            worker::console_error!("outbox of {}: {}", key.record.id, error.0);
-        }
+        self.unsent.set(true);
         Ok(())
     }
 
-    async fn deliver(&self) -> Result<(), StorageError> {
-        outbox::deliver(&self.store, &project(&self.env)?).await
+    /// Sets the wake-up, then tries to hand on what waits. Answers the head of the log, where it has all of it. What is
+    /// stored is stored: that its event is late is no reason to call a change failed.
+    async fn send(&self) -> Result<Option<String>, StorageError> {
+        // First, and with the write, since nothing was awaited in between: an event without a wake-up would be stuck.
+        self.wake(RETRY_MS).await?;
+        let delivered = outbox::deliver(&self.store, &self.env).await;
+        match &delivered {
+            Err(error) => worker::console_error!("outbox: {}", error.0),
+            // Another message may have written in the meantime; then it sees to its own.
+            Ok(_) if outbox::is_empty(&self.store)? => self.wake(i64::MAX).await?,
+            Ok(_) => {}
+        }
+        Ok(delivered.ok().flatten())
+    }
+
+    /// Wakes the object in so many milliseconds, or earlier, when something is due; not at all if neither.
+    async fn wake(&self, milliseconds: i64) -> Result<(), StorageError> {
+        let key = self.stored()?;
+        let rotation = key.and_then(|key| key.rotation).filter(Rotation::is_open);
+        let due = rotation.and_then(|rotation| rotation.ends_at).map(|end| (end.millis() - clock().millis()).max(0));
+        match milliseconds.min(due.unwrap_or(i64::MAX)) {
+            i64::MAX => self.store.sleep().await,
+            next => self.store.wake_in(next).await,
+        }
     }
 }
 
-/// The project's object.
-pub fn project(env: &Env) -> Result<Authority, StorageError> {
-    Ok(env.durable_object("PROJECT")?.get_by_name("project")?.into_rpc())
+/// Whoever writes to a key must hold what it holds of keyward's own scopes.
+fn forbidden(held: &[Scope], key: &StoredKey) -> Option<FromKey> {
+    beyond_key(held, &key.record).map(|scope| FromKey::Forbidden { scope: scope.clone() })
 }

@@ -5,7 +5,9 @@
 //! | [`request`], [`response`] | the request as far as keyward looks at it; answers and problem documents |
 //! | [`config`] | the deployment's bindings, read once for each isolate |
 //! | [`edge`] | verification from leases; asking the authority on a miss |
-//! | [`authorize`], [`api`] | the endpoints |
+//! | [`api`], [`openapi`] | the table of endpoints, and the document that is written from it |
+//! | [`authorize`], [`verdict`] | the two hot ones |
+//! | [`keys`], [`rotations`], [`import`], [`reports`] | the others |
 //! | [`key_object`], [`project_object`] | the Durable Objects; [`messages`] is what is said to them |
 //!
 //! `entry.js` is the module that the runtime loads; it holds what cannot be said from wasm.
@@ -20,13 +22,19 @@ mod edge;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod host;
+mod import;
 mod key_object;
+mod keys;
 mod messages;
+mod openapi;
 mod outbox;
 mod project_object;
+mod reports;
 mod request;
 mod response;
+mod rotations;
 mod storage;
+mod verdict;
 
 use crate::edge::Isolate;
 use crate::request::Request;

@@ -1,24 +1,62 @@
 //! What is said to the Durable Objects and what they answer: JSON, so that two versions of the Worker during a rollout
-//! read each other.
+//! read each other. Variants and fields are added, never changed.
 
-use keyward::life::{Actor, Change, Event, Receipt, Refusal};
-use keyward::record::{Record, StoredKey};
+use keyward::evidence::Use;
+use keyward::idempotency::Asked;
+use keyward::life::{Actor, Change, Event, Refusal, Settled};
+use keyward::record::{Record, ShownSecret, StoredKey};
+use keyward::root::Digest;
+use keyward::rotation::{Ending, Rotation, Terms};
 use keyward::scope::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::net::IpAddr;
 
 /// To the object that owns a key.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToKey {
-    /// Store a new key. Answers `Record`, for the same key again the record as it is, for another one `Taken`.
-    Create { key: Box<StoredKey>, by: Actor },
-    /// What an edge may go on with. Answers `Lease`.
+    /// Store a new key. Answers `Record`, for the same key again the record as it is, for another one, and for an imported
+    /// one again, `Taken`.
+    Create {
+        key: Box<StoredKey>,
+        by: Actor,
+        #[serde(default)]
+        imported: bool,
+    },
+    /// What an edge may go on with. Answers `Lease`. Asked by version 0.1 only.
     Lease,
+    /// What an edge may go on with, and a verdict where the key, or the edge, wants the authority's own. Answers `Lease`.
+    Ask { question: Option<Question>, strict: bool, report: Option<Use> },
+    /// What an edge saw. Answers `Noted`.
+    Report { report: Use },
+    /// A digest under the current root secret for one that is there under a retired one. Answers `Noted`.
+    Redigest { old: Digest, new: Digest },
     /// The record. Answers `Record` or `Absent`.
     Read,
     /// A change of status by a key that holds the scopes `held`. Answers `Changed`, `Refused`, `Forbidden` or `Absent`.
     Change { change: Change, by: Actor, held: Vec<Scope> },
+    /// A change of the record. Answers as `Change`, or `Invalid`.
+    Patch { body: Value, by: Actor, held: Vec<Scope> },
+    /// A rotation to the secret with this digest. Answers as `Change`, or `Repeated`.
+    Rotate { terms: Terms, digest: Digest, asked_as: Option<Asked>, by: Actor, held: Vec<Scope> },
+    /// The rotation with its evidence. Answers `Rotation`, `Refused` or `Absent`.
+    Rotation,
+    /// The end of the rotation. Answers as `Change`.
+    EndRotation { ending: Ending, force: bool, by: Actor, held: Vec<Scope> },
+    /// What the last change comes to. Answers `Changed` or `Absent`.
+    Settled,
+}
+
+/// What is to be judged of a caller.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Question {
+    /// The digests of what was presented, under every root secret that the edge has.
+    pub presented: Vec<Digest>,
+    pub address: Option<IpAddr>,
+    pub country: Option<String>,
+    pub origin: Option<String>,
+    pub needed: Vec<String>,
 }
 
 /// From the object that owns a key.
@@ -28,37 +66,107 @@ pub enum FromKey {
     /// The stored key, if there is one.
     Lease {
         key: Option<Box<StoredKey>>,
+        #[serde(default)]
+        verdict: Option<Verdict>,
     },
+    Noted,
     Record {
         record: Box<Record>,
+        #[serde(default)]
+        secrets: Vec<ShownSecret>,
     },
-    Changed {
-        record: Box<Record>,
-        receipt: Option<Receipt>,
-    },
+    Changed(Box<Changed>),
+    Rotation(Box<RotationShown>),
+    /// The very request was carried out before.
+    Repeated(Box<RotationShown>),
     Refused {
         refusal: Refusal,
+        #[serde(default)]
+        rotation: Option<Box<RotationShown>>,
     },
     Forbidden {
         scope: Scope,
     },
-    /// Another key has that id.
+    Invalid {
+        field: String,
+        problem: String,
+    },
+    /// Another key has that id; or the idempotency key was used for something else.
     Taken,
     Absent,
+}
+
+/// The authority's own verdict.
+#[derive(Serialize, Deserialize)]
+pub struct Verdict {
+    /// Name of a [`keyward::verify::Code`].
+    pub code: String,
+    /// Position of the secret that matched.
+    pub secret: Option<usize>,
+}
+
+/// A key after a change.
+#[derive(Serialize, Deserialize)]
+pub struct Changed {
+    pub record: Record,
+    pub secrets: Vec<ShownSecret>,
+    pub settled: Settled,
+    pub rotation: Option<RotationShown>,
+    /// The head of the log once this change stood in it; none where it is still on its way.
+    pub log_head: Option<String>,
+}
+
+/// A rotation with what is known of its two secrets.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RotationShown {
+    pub rotation: Rotation,
+    pub secrets: Vec<ShownSecret>,
+    pub seen: Use,
+    /// Numbers of the secrets that were seen within the quiet time.
+    pub in_use: Vec<u32>,
 }
 
 /// To the object that knows all keys of the project.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToProject {
-    /// Events of one key's object, in the order of their numbers. Answers `Done`; numbers met before are skipped.
+    /// Events of one key's object, in the order of their numbers. Answers `Done`. Sent by version 0.1 only.
     Events { events: Vec<(u64, Event)> },
+    /// Events of one key's object, in the order of their numbers; those met before are skipped. Answers `Delivered`.
+    Deliver { events: Vec<(u64, Event)> },
     /// Whether the first management key may be adopted. Answers `Adoption`.
     Adopt { id: String },
+    /// What index and log know of a key. Answers `Standing`.
+    Standing { id: String },
+    /// Whether a request is new under its idempotency key, and the id that it is for. Answers `Claim`.
+    Claim { asked: Asked, id: String },
     /// A page of the index, newest first, from before `before`. Answers `Page`.
-    List { limit: u32, before: Option<u64> },
+    List {
+        limit: u32,
+        before: Option<u64>,
+        #[serde(default)]
+        filter: Filter,
+    },
     /// A page of the log, newest first, from before `before`. Answers `Page`.
     Log { limit: u32, before: Option<u64> },
+    /// Whether the log is whole, and reaches these heads. Answers `Checked`.
+    CheckLog { heads: Vec<String> },
+    /// Rows of the log as they are exported, oldest first, from after `after`. Answers `Export`.
+    Export { after: u64, limit: u32 },
+    /// Findings of a page of keys, newest first. Answers `Page`.
+    KeySafety { limit: u32, before: Option<u64> },
+    /// How many keys need each root secret. Answers `Roots`.
+    Roots,
+}
+
+/// Which keys a list holds. Absent does not restrict.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Filter {
+    pub owner: Option<String>,
+    /// How the name begins, in any case.
+    pub search: Option<String>,
+    pub environment: Option<String>,
+    pub status: Option<String>,
 }
 
 /// From the object that knows all keys of the project.
@@ -66,12 +174,37 @@ pub enum ToProject {
 #[serde(rename_all = "snake_case")]
 pub enum FromProject {
     Done,
+    Delivered {
+        head: String,
+    },
     Adoption {
         allowed: bool,
+    },
+    /// The record as the index has it.
+    Standing {
+        record: Option<Box<Record>>,
+    },
+    /// The id that the idempotency key stands for, and whether the request is the one it was first used for.
+    Claim {
+        id: String,
+        same: bool,
     },
     /// Rows, and where the next page begins.
     Page {
         rows: Vec<Value>,
         next: Option<u64>,
+    },
+    Checked {
+        report: Value,
+    },
+    Export {
+        lines: String,
+        last: u64,
+        head: String,
+    },
+    /// Keys by the name of the root secret that a digest of theirs needs, and the newest row of the log by its own.
+    Roots {
+        keys: Vec<(String, u64)>,
+        log: Option<String>,
     },
 }

@@ -1,10 +1,11 @@
 //! The outbox of a key's object: events wait beside the record, written in its transaction, until the project's object
 //! has them. Delivered at least once; the receiver skips numbers that it has met.
 
-use crate::host::Authority;
+use crate::host::{self, Namespace};
 use crate::messages::{FromProject, ToProject};
 use crate::storage::{StorageError, Store, bound, number, text};
 use keyward::life::Event;
+use wasm_bindgen::JsValue;
 
 /// Makes the table.
 pub fn create(store: &Store) -> Result<(), StorageError> {
@@ -20,21 +21,30 @@ pub fn append(store: &Store, event: &Event) -> Result<(), StorageError> {
     store.run("INSERT INTO outbox (event) VALUES (?)", vec![json.into()])
 }
 
-/// Hands everything that waits to the project's object and forgets what it took. On failure everything stays.
-pub async fn deliver(store: &Store, project: &Authority) -> Result<(), StorageError> {
+/// Whether anything waits. The table must be there.
+pub fn is_empty(store: &Store) -> Result<bool, StorageError> {
+    Ok(store.rows("SELECT 1 FROM outbox LIMIT 1", vec![])?.is_empty())
+}
+
+/// Hands everything that waits to the project's object and forgets what it took. On failure everything stays. Answers the
+/// head of the log after the last event, if there was one.
+pub async fn deliver(store: &Store, env: &JsValue) -> Result<Option<String>, StorageError> {
+    let mut head = None;
     loop {
         let rows = store.rows("SELECT number, event FROM outbox ORDER BY number LIMIT 50", vec![])?;
-        let Some(last) = rows.last() else { return store.sleep().await };
+        let Some(last) = rows.last() else { return Ok(head) };
         let last = number(&last[0])?;
         let read = |row: &Vec<worker::SqlStorageValue>| {
             let event = serde_json::from_str(text(&row[1])?).map_err(|e| StorageError(e.to_string()))?;
             Ok((number(&row[0])?, event))
         };
         let events = rows.iter().map(read).collect::<Result<Vec<(u64, Event)>, StorageError>>()?;
-        let message = serde_json::to_string(&ToProject::Events { events }).map_err(|e| StorageError(e.to_string()))?;
-        let reply = project.ask(&message).await.map_err(|e| StorageError(format!("project: {e:?}")))?;
-        match serde_json::from_str(&reply) {
-            Ok(FromProject::Done) => store.run("DELETE FROM outbox WHERE number <= ?", vec![bound(last)])?,
+        let reply = host::ask(env, Namespace::Project, "project", &ToProject::Deliver { events }).await;
+        match reply.map_err(|error| StorageError(format!("project: {error:?}")))? {
+            FromProject::Delivered { head: new } => {
+                store.run("DELETE FROM outbox WHERE number <= ?", vec![bound(last)])?;
+                head = Some(new);
+            }
             _ => return Err(StorageError("the project answered something else".to_owned())),
         }
     }

@@ -4,7 +4,7 @@ use crate::host::{self, Body, Header};
 use crate::response::{Problem, next_number, request_id};
 use keyward::key::holds_key;
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 
 /// A request being answered.
@@ -13,6 +13,7 @@ pub struct Request {
     url: OnceCell<String>,
     number: u32,
     id: OnceCell<String>,
+    warning: RefCell<Option<String>>,
 }
 
 /// How a caller presented himself.
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Credential {
 
 impl Request {
     pub fn new(host: host::Request) -> Self {
-        Self { host, url: OnceCell::new(), number: next_number(), id: OnceCell::new() }
+        Self { host, url: OnceCell::new(), number: next_number(), id: OnceCell::new(), warning: RefCell::new(None) }
     }
 
     /// Path and query of the URL, as they were sent.
@@ -99,20 +100,46 @@ impl Request {
         self.id.get_or_init(|| request_id(self.number))
     }
 
+    /// What its answer should warn of.
+    pub fn warning(&self) -> Option<String> {
+        self.warning.borrow().clone()
+    }
+
+    /// Sets what its answer should warn of.
+    pub fn warn(&self, warning: Option<String>) {
+        *self.warning.borrow_mut() = warning;
+    }
+
+    /// Whether the caller wants what the authority knows now (RFC 9111 §5.2.1.4).
+    pub fn wants_fresh(&self) -> bool {
+        let value = self.host.header(Header::CacheControl).unwrap_or_default();
+        value.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
+    }
+
+    /// The `Idempotency-Key`.
+    pub fn idempotency_key(&self) -> Option<String> {
+        self.host.header(Header::IdempotencyKey)
+    }
+
     /// The body, as JSON text of at most [`MOST_BODY`] bytes.
     pub async fn json_text(&self) -> Result<String, Problem> {
-        json_text(self.host.text(MOST_BODY).await)
+        self.text(MOST_BODY).await
+    }
+
+    /// The body, as text of at most `most` bytes.
+    pub async fn text(&self, most: u32) -> Result<String, Problem> {
+        body_text(self.host.text(most).await, most)
     }
 }
 
 /// Most bytes of a body.
 pub const MOST_BODY: u32 = 65_536;
 
-/// The text of a body, or the problem to answer for it.
-pub fn json_text(body: Body) -> Result<String, Problem> {
+/// The text of a body of at most `most` bytes, or the problem to answer for it.
+pub fn body_text(body: Body, most: u32) -> Result<String, Problem> {
     match body {
         Body::Text(text) => Ok(text),
-        Body::TooLong => Err(Problem::invalid(&format!("the body is longer than {MOST_BODY} bytes"))),
+        Body::TooLong => Err(Problem::invalid(&format!("the body is longer than {most} bytes"))),
         Body::Broken => Err(Problem::invalid("the body ended before it was whole")),
     }
 }

@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use wasm_bindgen::JsValue;
 
+/// Tells a caller whose secret is being replaced until when it works.
+pub const WARNING: &str = "Keyward-Warning";
+
 /// A request that is not granted, as the caller will read it.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -91,7 +94,7 @@ impl Problem {
     }
 
     /// A path that is there, with another method.
-    pub fn method_not_allowed(allowed: &'static str) -> Self {
+    pub fn method_not_allowed(allowed: &str) -> Self {
         Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("allowed here: {allowed}"))
             .header("Allow", allowed)
     }
@@ -141,9 +144,10 @@ impl From<Invalid> for Problem {
     }
 }
 
-fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static str, String)], body: &str) -> JsValue {
+/// An answer of whatever kind.
+pub fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static str, String)], body: &str) -> JsValue {
     let mut pairs = vec!["Content-Type".to_owned(), kind.to_owned(), "Cache-Control".to_owned(), "no-store".to_owned()];
-    for (name, value) in headers {
+    for (name, value) in headers.iter().chain(request.warning().map(|warning| (WARNING, warning)).as_ref()) {
         pairs.extend([(*name).to_owned(), value.clone()]);
     }
     host::respond(&host::prepare(status, pairs), request.number(), Some(body))

@@ -1,0 +1,316 @@
+//! The OpenAPI 3.1 document, written from the table of endpoints. What an endpoint takes is described by the very code that
+//! reads it; what it answers is described here, and a test holds the running Worker to it.
+
+use crate::api::{ENDPOINTS, Endpoint};
+use crate::config::Config;
+use keyward::draft::{Draft, Settings};
+use keyward::error::Invalid;
+use keyward::fields::Fields;
+use keyward::foreign::Row;
+use keyward::time::Instant;
+use keyward::verify::Code;
+use serde_json::{Map, Value, json};
+
+/// A parameter of a query.
+pub struct Query {
+    pub name: &'static str,
+    about: &'static str,
+    schema: fn(&Config) -> Value,
+}
+
+/// What stands in the body of a request; each describes itself.
+pub enum Takes {
+    Nothing,
+    /// A JSON object.
+    Json(Describe),
+    /// A JSON object, or nothing, which counts as an empty one.
+    MaybeJson(Describe),
+    /// As `Json`, for a creation, which an `Idempotency-Key` may guard.
+    Creation(Describe),
+    /// As `MaybeJson`, for a creation.
+    MaybeCreation(Describe),
+    /// As `Json`, for a question that may want a fresh answer.
+    Question(Describe),
+    /// JSON lines.
+    Lines(Describe),
+}
+
+type Describe = fn(&Config) -> Value;
+
+/// What an endpoint answers when it does what is asked, by the name of a schema below.
+pub enum Answers {
+    Json(u16, &'static str),
+    Lines(&'static str),
+}
+
+pub const LIMIT: Query = Query {
+    name: "limit",
+    about: "How many at most",
+    schema: |_| json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
+};
+pub const CURSOR: Query = Query {
+    name: "cursor",
+    about: "The `next_cursor` of the page before",
+    schema: |_| json!({"type": "string", "pattern": "^[0-9a-f]{1,13}$"}),
+};
+pub const OWNER: Query = Query {
+    name: "owner",
+    about: "Only keys of this owner",
+    schema: |_| json!({"type": "string", "minLength": 1, "maxLength": keyward::draft::OWNER}),
+};
+pub const SEARCH: Query = Query {
+    name: "search",
+    about: "Only keys whose name begins like this, in any case",
+    schema: |_| json!({"type": "string", "minLength": 1, "maxLength": keyward::draft::NAME}),
+};
+pub const ENVIRONMENT: Query = Query {
+    name: "environment",
+    about: "Only keys of this environment",
+    schema: |config| json!({"enum": config.environments}),
+};
+pub const STATUS: Query = Query {
+    name: "status",
+    about: "Only keys that were left so; one that has expired is still `active` here",
+    schema: |_| json!({"enum": ["active", "disabled", "revoked"]}),
+};
+pub const HEAD: Query = Query {
+    name: "head",
+    about: "A head that was kept from a receipt or an export: the log must still hold it",
+    schema: |_| json!({"type": "string", "pattern": "^(0|[1-9][0-9]{0,14})-[0-9a-f]{64}$"}),
+};
+pub const AFTER: Query = Query {
+    name: "after",
+    about: "Position of the last row that is already there",
+    schema: |_| json!({"type": "integer", "minimum": 0, "maximum": keyward::audit::MAX_POSITION}),
+};
+pub const LINES: Query = Query {
+    name: "limit",
+    about: "How many rows at most",
+    schema: |_| json!({"type": "integer", "minimum": 1, "maximum": crate::reports::MOST_LINES, "default": crate::reports::MOST_LINES}),
+};
+
+fn described<T>(read: impl FnOnce(&mut Fields) -> Result<T, Invalid>) -> Value {
+    Fields::describe(|fields| read(fields).map(|_| ()))
+}
+
+pub fn draft(config: &Config) -> Value {
+    described(|fields| Draft::take(fields, &config.environments, Instant::EPOCH))
+}
+
+pub fn settings(_: &Config) -> Value {
+    let mut schema = described(Settings::take);
+    // A change need not name what a creation must.
+    schema["required"] = json!([]);
+    schema
+}
+
+pub fn question(_: &Config) -> Value {
+    described(crate::verdict::take)
+}
+
+pub fn row(config: &Config) -> Value {
+    described(|fields| Row::take(fields, &config.foreign, &config.environments, Instant::EPOCH))
+}
+
+pub fn waiting(_: &Config) -> Value {
+    described(crate::keys::waiting)
+}
+
+pub fn revocation(_: &Config) -> Value {
+    described(crate::keys::revocation)
+}
+
+pub fn terms(_: &Config) -> Value {
+    described(crate::rotations::terms)
+}
+
+pub fn ending(_: &Config) -> Value {
+    described(crate::rotations::ending)
+}
+
+/// The document.
+pub fn document(config: &Config) -> Value {
+    let mut paths = Map::new();
+    for endpoint in ENDPOINTS {
+        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        if endpoint.path.contains("{id}") {
+            let schema = json!({"type": "string", "pattern": "^[0-9A-Za-z]{16}$"});
+            path["parameters"] = json!([{"name": "id", "in": "path", "required": true, "description": "Id of the key", "schema": schema}]);
+        }
+        path[endpoint.method.to_ascii_lowercase()] = operation(endpoint, config);
+    }
+    paths.insert("/v1/authorize".into(), authorize(config));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "keyward",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "API keys that never reach a browser, verified at the edge, revoked with a receipt.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key that holds the scope that the operation names"}},
+            "schemas": schemas(config),
+            "headers": {
+                "RequestId": {"description": "Id of the request, in every log line about it", "schema": {"type": "string", "pattern": "^req_[0-9a-z]+$"}},
+            },
+        },
+    })
+}
+
+fn operation(endpoint: &Endpoint, config: &Config) -> Value {
+    let mut parameters: Vec<Value> = endpoint
+        .query
+        .iter()
+        .map(|of| json!({"name": of.name, "in": "query", "description": of.about, "schema": (of.schema)(config)}))
+        .collect();
+    let header = |name: &str, about: &str, schema: Value| json!({"name": name, "in": "header", "description": about, "schema": schema});
+    let body = match endpoint.takes {
+        Takes::Nothing => None,
+        Takes::Json(describe) | Takes::Creation(describe) | Takes::Question(describe) => {
+            Some(("application/json", describe(config), true))
+        }
+        Takes::MaybeJson(describe) | Takes::MaybeCreation(describe) => {
+            Some(("application/json", describe(config), false))
+        }
+        Takes::Lines(describe) => {
+            // To OpenAPI 3.1 a body of lines is a text; what each of them holds stands beside it.
+            let lines =
+                json!({"type": "string", "description": "One such object on each line", "x-line": describe(config)});
+            Some(("application/jsonl", lines, true))
+        }
+    };
+    if matches!(endpoint.takes, Takes::Creation(_) | Takes::MaybeCreation(_)) {
+        let about = "A name for this very request: sent again within a day, it creates nothing and answers the same object without the key";
+        parameters.push(header(
+            "Idempotency-Key",
+            about,
+            json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7E]+$"}),
+        ));
+    }
+    if matches!(endpoint.takes, Takes::Question(_)) {
+        parameters.push(header(
+            "Cache-Control",
+            "`no-cache`: the key's authority itself gives the verdict",
+            json!({"enum": ["no-cache"]}),
+        ));
+    }
+    let (status, success) = match endpoint.answers {
+        Answers::Json(status, schema) => (status, json!({"application/json": {"schema": reference(schema)}})),
+        Answers::Lines(schema) => {
+            (200, json!({"application/jsonl": {"schema": {"type": "string", "x-line": reference(schema)}}}))
+        }
+    };
+    let mut responses = Map::new();
+    responses.insert(status.to_string(), json!({"description": "Done", "content": success, "headers": headers()}));
+    let mut refusals: Vec<(u16, Vec<&str>)> = vec![(400, vec!["INVALID_REQUEST", "KEY_IN_URL"])];
+    let mut refuse = |status: u16, code: &'static str| match refusals.iter_mut().find(|(known, _)| *known == status) {
+        Some((_, codes)) => codes.push(code),
+        None => refusals.push((status, vec![code])),
+    };
+    if endpoint.scope.is_some() {
+        refuse(400, "SEVERAL_CREDENTIALS");
+        refuse(401, "UNAUTHORIZED");
+        for code in ["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"] {
+            refuse(403, code);
+        }
+        if endpoint.method != "GET" {
+            refuse(403, "SCOPE_NOT_HELD");
+        }
+        refuse(503, "UNAVAILABLE");
+    }
+    for (status, code) in endpoint.refuses {
+        refuse(*status, code);
+    }
+    refuse(500, "INTERNAL_ERROR");
+    for (status, codes) in refusals {
+        responses.insert(status.to_string(), problem(&codes));
+    }
+    let mut operation = json!({"operationId": endpoint.name, "summary": endpoint.summary, "responses": responses});
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
+    }
+    if let Some((kind, schema, required)) = body {
+        operation["requestBody"] = json!({"required": required, "content": {kind: {"schema": schema}}});
+    }
+    match endpoint.scope {
+        Some(scope) => {
+            operation["description"] = format!("Needs the scope `{scope}`.").into();
+            operation["x-scope"] = scope.into();
+        }
+        None => operation["security"] = json!([]),
+    }
+    operation
+}
+
+fn authorize(config: &Config) -> Value {
+    let scope = json!({"name": "scope", "in": "query", "description": "A scope that the call needs; may be repeated", "style": "form", "explode": true,
+        "schema": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9._-]{1,49}:[a-z0-9._-]{1,49}$"}}});
+    let environment = json!({"name": "environment", "in": "query", "description": "The environment that the key must be for", "schema": {"enum": config.environments}});
+    let known = ["Keyward-Key-Id", "Keyward-Owner", "Keyward-Scopes", "Keyward-Status"];
+    let mut about = headers();
+    for name in known {
+        about[name] = json!({"schema": {"type": "string"}});
+    }
+    about["Keyward-Warning"] =
+        json!({"description": "The secret is being replaced, and until when it works", "schema": {"type": "string"}});
+    json!({"get": {
+        "operationId": "authorize",
+        "summary": "Forward authentication for a proxy: checks the caller's own key. Any method does",
+        "parameters": [scope, environment],
+        "responses": {
+            "200": {"description": "Accepted", "headers": about},
+            "400": problem(&["INVALID_REQUEST", "KEY_IN_URL", "SEVERAL_CREDENTIALS"]),
+            "401": problem(&["UNAUTHORIZED"]),
+            "403": problem(&["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"]),
+            "500": problem(&["INTERNAL_ERROR"]),
+            "503": problem(&["UNAVAILABLE"]),
+        },
+    }})
+}
+
+fn headers() -> Value {
+    json!({"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}})
+}
+
+fn problem(codes: &[&str]) -> Value {
+    let schema = json!({"allOf": [reference("Problem"), {"properties": {"code": {"enum": codes}}}]});
+    json!({"description": codes.join(", "), "headers": headers(), "content": {"application/problem+json": {"schema": schema}}})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// What is answered, by name. Kept as text: built in code it would be a tenth of the Worker.
+const SCHEMAS: &str = include_str!("schemas.json");
+
+fn schemas(config: &Config) -> Value {
+    let mut schemas: Value = serde_json::from_str(SCHEMAS).unwrap_or_else(|_| unreachable!("a test parses it"));
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    schemas["Verdict"]["properties"]["code"] = json!({ "enum": codes });
+    schemas["Key"]["properties"]["environment"] = json!({ "enum": config.environments });
+    schemas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ENDPOINTS;
+
+    #[test]
+    fn every_answer_has_its_schema() {
+        let schemas: Value = serde_json::from_str(SCHEMAS).unwrap();
+        for endpoint in ENDPOINTS {
+            let (Answers::Json(_, name) | Answers::Lines(name)) = endpoint.answers;
+            assert!(schemas[name].is_object(), "{name}");
+        }
+        for reference in SCHEMAS.split("#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(schemas[name].is_object(), "{name}");
+        }
+    }
+}

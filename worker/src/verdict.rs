@@ -1,0 +1,225 @@
+//! `POST /v1/keys/verify`: the verdict on somebody else's caller.
+
+use crate::api::{Answer, Call, dispatch, later};
+use crate::edge::{About, Caller, Isolate, Mode, Verified};
+use crate::host::{self, Body, clock};
+use crate::request::{Credential, MOST_BODY, Request, body_text};
+use crate::response::{Problem, json_body};
+use keyward::draft::{SCOPE as SCOPE_SHAPE, SCOPES};
+use keyward::error::Invalid;
+use keyward::fields::Fields;
+use keyward::lease::ABSENT_SECONDS;
+use keyward::network::is_country;
+use keyward::record::Record;
+use keyward::scope::Needed;
+use keyward::verify::Code;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
+
+/// The scope that verifying needs.
+pub const SCOPE: &str = "keyward.keys:verify";
+
+/// The body of `POST /v1/keys/verify`, borrowed from its text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    scopes: Option<Vec<Cow<'a, str>>>,
+    #[serde(borrow, default)]
+    ip: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    country: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    origin: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    environment: Option<Cow<'a, str>>,
+}
+
+impl<'a> Question<'a> {
+    /// Reads the text in one pass; where that fails, a second, slower reading finds words for why. The parser's own
+    /// would repeat the input, and the input holds a key.
+    fn read(text: &'a str) -> Result<Self, Problem> {
+        let question: Self = serde_json::from_str(text).map_err(|_| Self::explain(text))?;
+        if question.scopes.as_ref().is_some_and(|scopes| scopes.len() > SCOPES) {
+            return Err(Self::explain(text));
+        }
+        Ok(question)
+    }
+
+    fn explain(text: &str) -> Problem {
+        let explained = || {
+            let value = serde_json::from_str(text).map_err(|_| Invalid::new("", "the body is not JSON"))?;
+            let mut fields = Fields::of(value)?;
+            take(&mut fields)?;
+            fields.end()
+        };
+        match explained() {
+            Err(invalid) => invalid.into(),
+            Ok(()) => Problem::invalid("a field is given twice"),
+        }
+    }
+
+    fn needed(&self) -> Result<Vec<Needed<'_>>, Problem> {
+        let scopes = self.scopes.iter().flatten().enumerate();
+        scopes
+            .map(|(index, scope)| {
+                Needed::parse(scope).map_err(|problem| Invalid::new(format!("scopes[{index}]"), problem).into())
+            })
+            .collect()
+    }
+
+    fn told(&self) -> Result<Told<'_>, Problem> {
+        let parse = |ip: &Cow<'_, str>| ip.parse().map_err(|_| Invalid::new("ip", "is no IPv4 or IPv6 address"));
+        if self.country.as_deref().is_some_and(|country| !is_country(country)) {
+            return Err(Invalid::new("country", "must be two capital letters, ISO 3166-1 alpha-2").into());
+        }
+        Ok(Told { question: self, address: self.ip.as_ref().map(parse).transpose()? })
+    }
+}
+
+/// What a question takes.
+pub fn take(fields: &mut Fields) -> Result<(), Invalid> {
+    fields.required_text("key")?;
+    fields.list("scopes", SCOPES, &SCOPE_SHAPE, |text| Needed::parse(text).map(|_| ()).map_err(str::to_owned))?;
+    for (field, most) in [("ip", 45), ("country", 2), ("origin", 260), ("environment", 12)] {
+        fields.line(field, most)?;
+    }
+    Ok(())
+}
+
+/// The facts that a question gives about somebody else's caller.
+struct Told<'a> {
+    question: &'a Question<'a>,
+    address: Option<IpAddr>,
+}
+
+impl Caller for Told<'_> {
+    fn network(&self) -> (Option<IpAddr>, Option<String>, Option<String>) {
+        let owned = |value: &Option<Cow<'_, str>>| value.as_deref().map(str::to_owned);
+        (self.address, owned(&self.question.country), owned(&self.question.origin))
+    }
+}
+
+/// `POST /v1/keys/verify`, where it can be answered as soon as the body is there: method and caller are in order by what
+/// is in hand. Everything else takes the long way, which comes to the same answers.
+pub fn verify_at_once(isolate: Rc<Isolate>, request: Request) -> JsValue {
+    thread_local! {
+        static GO_ON: JsValue = Closure::<dyn Fn(host::Request, JsValue) -> JsValue>::new(go_on).into_js_value();
+    }
+    let in_order = request.host.method() == "POST"
+        && !request.has_key_in_url()
+        && match (request.credential(), Needed::parse(SCOPE)) {
+            (Credential::Bearer(text), Ok(needed)) => {
+                let about = About { environment: None, needed: &[needed], caller: &request };
+                let verified = isolate.verify_now(&text, about);
+                request.warn(verified.as_ref().and_then(Verified::warning));
+                verified.is_some_and(|verified| verified.code == Code::Valid) && request.warning().is_none()
+            }
+            _ => false,
+        };
+    match in_order {
+        true => GO_ON.with(|go_on| host::with_body(&request.host, MOST_BODY, go_on)),
+        false => later(isolate, request, async |isolate, request| dispatch(isolate, request).await),
+    }
+}
+
+/// The rest of [`verify_at_once`]: from the leases, or by asking for the subject.
+fn go_on(request: host::Request, body: JsValue) -> JsValue {
+    let request = Request::new(request);
+    let Ok(isolate) = Isolate::current() else { return Problem::unavailable().respond(&request) };
+    let text = match body_text(Body::of(&body), MOST_BODY) {
+        Ok(text) => text,
+        Err(problem) => return problem.respond(&request),
+    };
+    let at_once = Question::read(&text).and_then(|question| {
+        let (needed, told) = (question.needed()?, question.told()?);
+        let environment = isolate.config.known_environment(question.environment.as_deref())?;
+        let about = About { environment, needed: &needed, caller: &told };
+        Ok(if request.wants_fresh() { None } else { isolate.verify_now(&question.key, about) })
+    });
+    match at_once {
+        Ok(Some(verified)) => json_body(&request, &verdict_json(&verified)),
+        Ok(None) => later(isolate, request, async move |isolate, request| verdict(isolate, request, &text).await),
+        Err(problem) => problem.respond(&request),
+    }
+}
+
+/// `POST /v1/keys/verify`
+pub async fn verify(call: &Call<'_>) -> Answer {
+    call.no_query()?;
+    let text = call.request.json_text().await?;
+    verdict(call.isolate, call.request, &text).await
+}
+
+/// The answer to a question, for a caller who may ask it.
+async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
+    let question = Question::read(text)?;
+    let (needed, told) = (question.needed()?, question.told()?);
+    let environment = isolate.config.known_environment(question.environment.as_deref())?;
+    let about = About { environment, needed: &needed, caller: &told };
+    let verified = isolate.verify(request.id(), &question.key, about, request.wants_fresh()).await;
+    Ok(json_body(request, &verdict_json(&verified)))
+}
+
+/// How the last member of a verdict begins.
+const FRESHNESS: &str = r#""freshness":{"mode":"#;
+
+fn verdict_json(verified: &Verified) -> String {
+    const NOBODY: &str = r#""key_id":null,"name":null,"owner":null,"environment":null,"scopes":null,"expires_at":null,"metadata":null,"freshness":{"mode":"#;
+    let mut out = String::with_capacity(512);
+    let valid = verified.code == Code::Valid;
+    // Writing to a string cannot fail.
+    let _ = write!(out, r#"{{"valid":{valid},"code":"{}","#, verified.code.as_str());
+    let leased = verified.leased.as_deref();
+    match leased.and_then(|leased| leased.key()).filter(|_| verified.code != Code::NotFound) {
+        Some(key) => out.push_str(leased.map_or("", |leased| leased.members.get_or_init(|| members(&key.record)))),
+        None => out.push_str(NOBODY),
+    }
+    if let Some(warning) = verified.warning() {
+        // Before the freshness, which comes last and is still open.
+        let at = out.len() - FRESHNESS.len();
+        out.insert_str(at, &format!(r#""warning":{},"#, json!(warning)));
+    }
+    let mode = match verified.mode {
+        Mode::Offline => "offline",
+        Mode::Lease => "lease",
+        Mode::Authority => "authority",
+    };
+    let _ = match leased {
+        None => write!(out, r#""{mode}","as_of":null,"max_staleness_seconds":null,"lease_remaining_ms":0}}}}"#),
+        Some(leased) => {
+            let staleness = leased.key().map_or(ABSENT_SECONDS, |key| key.record.max_staleness_seconds);
+            let remaining = (leased.ends_at.millis() - clock().millis()).max(0);
+            let as_of = leased.as_of;
+            write!(
+                out,
+                r#""{mode}","as_of":"{as_of}","max_staleness_seconds":{staleness},"lease_remaining_ms":{remaining}}}}}"#
+            )
+        }
+    };
+    out.push('\n');
+    out
+}
+
+/// The members of a verdict that come from the record and stay the same for a lease, up to the freshness.
+fn members(record: &Record) -> String {
+    let text = |value: &Value| value.to_string();
+    format!(
+        r#""key_id":{},"name":{},"owner":{},"environment":{},"scopes":{},"expires_at":{},"metadata":{},"freshness":{{"mode":"#,
+        text(&json!(record.id)),
+        text(&json!(record.name)),
+        text(&json!(record.owner)),
+        text(&json!(record.environment)),
+        text(&json!(record.scopes)),
+        text(&json!(record.expires_at)),
+        text(&json!(record.metadata)),
+    )
+}
