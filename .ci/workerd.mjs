@@ -11,7 +11,9 @@ export const COMPATIBILITY_DATE = '2026-10-20';
 
 /** The bindings that carry secrets or configuration into the Worker; each may be absent. */
 const SETTINGS = ['KEYWARD_ROOT_SECRET', 'KEYWARD_RETIRED_ROOT_SECRETS', 'KEYWARD_TAG_KEY', 'KEYWARD_RETIRED_TAG_KEYS',
-  'KEYWARD_FIRST_KEY', 'KEYWARD_BRAND', 'KEYWARD_ENVIRONMENTS'];
+  'KEYWARD_FIRST_KEY', 'KEYWARD_BRAND', 'KEYWARD_ENVIRONMENTS', 'KEYWARD_FOREIGN_PREFIXES',
+  // Read by the fault-injection build alone.
+  'KEYWARD_FAULT'];
 
 /** Path of the runtime's own binary. Its npm package's wrapper would stand between us and its signals. */
 export function workerdBinary() {
@@ -23,13 +25,22 @@ const text = (value) => JSON.stringify(value);
 /** A file to embed, as the configuration names it: relative to where the configuration will lie. */
 const embedded = (state, file) => `embed ${text(relative(state, file))}`;
 
+/** The Durable Objects of the Worker that owns them. */
+const OBJECTS = `durableObjectNamespaces = [
+      (className = "KeyObject", uniqueKey = "keyward-keys", enableSql = true),
+      (className = "ProjectObject", uniqueKey = "keyward-project", enableSql = true)
+    ],
+    durableObjectStorage = (localDisk = "objects")`;
+
 /**
  * keyward's own Worker as a service of a workerd configuration. Secrets are named, never written.
  *
  * @param options.wrappers modules of which the first is loaded in the Worker's place and imports it, to watch it
+ * @param options.authority name of the service whose Durable Objects it speaks to; without it, they are its own
  */
-export function keywardService({ state, name = 'keyward', code = join(root, 'build', 'worker'), wrappers = [], settings }) {
+export function keywardService({ state, name = 'keyward', code = join(root, 'build', 'worker'), wrappers = [], settings, authority }) {
   const bound = SETTINGS.filter((setting) => settings.includes(setting));
+  const namespace = (className) => (authority === undefined ? text(className) : `(className = ${text(className)}, serviceName = ${text(authority)})`);
   return `(name = ${text(name)}, worker = (
     compatibilityDate = ${text(COMPATIBILITY_DATE)},
     modules = [
@@ -38,16 +49,11 @@ export function keywardService({ state, name = 'keyward', code = join(root, 'bui
       (name = "worker_bg.wasm", wasm = ${embedded(state, join(code, 'worker_bg.wasm'))})
     ],
     bindings = [
-      (name = "KEYS", durableObjectNamespace = "KeyObject"),
-      (name = "PROJECT", durableObjectNamespace = "ProjectObject"),
+      (name = "KEYS", durableObjectNamespace = ${namespace('KeyObject')}),
+      (name = "PROJECT", durableObjectNamespace = ${namespace('ProjectObject')}),
       (name = "ASSETS", service = "assets"),
       ${bound.map((setting) => `(name = ${text(setting)}, fromEnvironment = ${text(setting)})`).join(',\n      ')}
-    ],
-    durableObjectNamespaces = [
-      (className = "KeyObject", uniqueKey = "keyward-keys", enableSql = true),
-      (className = "ProjectObject", uniqueKey = "keyward-project", enableSql = true)
-    ],
-    durableObjectStorage = (localDisk = "objects")
+    ]${authority === undefined ? `,\n    ${OBJECTS}` : ''}
   ))`;
 }
 
@@ -107,13 +113,21 @@ const config :Workerd.Config = (
   return { ports, process: child, exited, log };
 }
 
-/** Starts keyward's Worker with its pages, one socket. */
-export async function startKeyward({ state, port = 0, code, wrappers, env, onLog }) {
+/**
+ * Starts keyward's Worker with its pages, one socket.
+ *
+ * @param options.edges `{name, code, wrappers}` of further Workers, each on a socket of its name: isolates with leases of
+ *   their own, which speak to the first one's Durable Objects
+ */
+export async function startKeyward({ state, port = 0, code, wrappers, env, edges = [], onLog }) {
+  const settings = Object.keys(env);
   const services = [
-    keywardService({ state, code, wrappers, settings: Object.keys(env) }),
+    keywardService({ state, code, wrappers, settings }),
+    ...edges.map((edge) => keywardService({ state, settings, authority: 'keyward', ...edge })),
     scriptService({ state, name: 'assets', esModule: join(root, '.ci', 'assets.js'), bindings: '(name = "FILES", service = "files")' }),
     `(name = "files", disk = ${text(join(root, 'build', 'www'))})`,
   ];
-  const running = await startWorkerd({ state, services, sockets: [{ name: 'http', service: 'keyward', port }], env, onLog });
+  const sockets = [{ name: 'http', service: 'keyward', port }, ...edges.map(({ name }) => ({ name, service: name }))];
+  const running = await startWorkerd({ state, services, sockets, env, onLog });
   return { ...running, url: `http://127.0.0.1:${running.ports.http}` };
 }

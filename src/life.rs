@@ -275,16 +275,19 @@ pub fn update(key: &StoredKey, record: Record, by: &Actor, now: Instant) -> Resu
     Ok(Some(Step::of(key, StoredKey { record, ..key.clone() }, EventKind::UPDATED, by, now)))
 }
 
-/// The change that brings a key up to what the log knows of it, where its own storage is older: a restore of storage to an
-/// earlier time must not bring a revoked key back. `None` where the log knows of no revocation that the key does not.
+/// The change that tells the log that a key's storage was set back to before what the log knows; a revocation is made good
+/// again, since a restore of storage must not bring a revoked key back. `None` where storage is as new as the log.
 pub fn restore(key: &StoredKey, logged: &Record, now: Instant) -> Option<Step> {
-    if key.record.status == Status::Revoked || logged.status != Status::Revoked || logged.id != key.record.id {
+    let revoked = logged.status == Status::Revoked && key.record.status != Status::Revoked;
+    if logged.id != key.record.id || !(revoked || logged.version > key.record.version) {
         return None;
     }
     let mut after = key.clone();
-    after.record.status = Status::Revoked;
-    after.record.revoked_at = logged.revoked_at;
-    after.record.revoke_reason = logged.revoke_reason.clone();
+    if revoked {
+        after.record.status = Status::Revoked;
+        after.record.revoked_at = logged.revoked_at;
+        after.record.revoke_reason = logged.revoke_reason.clone();
+    }
     let mut step = Step::of(key, after, EventKind::RESTORED, &Actor::keyward("storage was older than the log"), now);
     let version = step.key.record.version.max(logged.version + 1);
     (step.key.record.version, step.event.record.version) = (version, version);
@@ -405,10 +408,13 @@ mod tests {
     }
 
     #[test]
-    fn storage_that_is_older_than_the_log_learns_of_the_revocation_and_of_nothing_else() {
+    fn storage_that_is_older_than_the_log_is_said_to_be_and_learns_of_a_revocation() {
         let (key, now) = (key(), Instant::from_millis(1_700_000_100_000));
+        assert!(restore(&key, &key.record, now).is_none());
         let disabled = apply(&key, &Change::Disable, &actor(), now).unwrap().unwrap().key;
-        assert!(restore(&key, &disabled.record, now).is_none());
+        assert!(restore(&disabled, &key.record, now).is_none(), "the log may be behind");
+        let back = restore(&key, &disabled.record, now).unwrap();
+        assert_eq!((back.key.record.status, back.key.record.version), (Status::Active, 3));
         let revoked = apply(&disabled, &Change::Revoke { reason: None }, &actor(), now).unwrap().unwrap().key;
         let step = restore(&key, &revoked.record, now.plus_seconds(9)).unwrap();
         assert_eq!((step.key.record.status, step.key.record.version), (Status::Revoked, 4));

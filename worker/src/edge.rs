@@ -14,7 +14,7 @@ use keyward::foreign::{Budget, Presented};
 use keyward::key::KeyText;
 use keyward::lease;
 use keyward::life::Actor;
-use keyward::record::StoredKey;
+use keyward::record::{Stage, StoredKey};
 use keyward::root::Digest;
 use keyward::scope::Needed;
 use keyward::time::Instant;
@@ -83,6 +83,7 @@ pub struct Leased {
     /// What was seen and not yet reported.
     seen: RefCell<Use>,
     reporting: Cell<bool>,
+    announced: Cell<bool>,
     redigesting: Cell<bool>,
 }
 
@@ -103,6 +104,7 @@ impl Leased {
             members: OnceCell::new(),
             seen: RefCell::default(),
             reporting: Cell::new(false),
+            announced: Cell::new(false),
             redigesting: Cell::new(false),
         })
     }
@@ -288,6 +290,13 @@ impl Isolate {
                 evidence.came_from(address, country.as_deref());
             }
             evidence.count(now);
+        }
+        if secret.status == Stage::Pending && !leased.announced.replace(true) {
+            // The authority waits for the first use of a new secret: the old one's days are counted from it.
+            let leased = leased.clone();
+            host::background(async move {
+                report(&leased).await;
+            });
         }
         if !leased.reporting.replace(true) {
             report_later(leased.clone());
@@ -557,16 +566,22 @@ fn report_later(leased: Rc<Leased>) {
             if round < MOST_PAUSES && clock().millis() - last.millis() < i64::from(REPORT_MS) - 100 {
                 continue;
             }
-            let report = leased.seen.take();
-            let Ok(isolate) = Isolate::current() else { break };
-            match isolate.to_key(&leased.id, &ToKey::Report { report: report.clone() }).await {
-                Ok(_) => break,
-                // Kept for another try: evidence may count a call twice, never lose one.
-                Err(_) => {
-                    leased.seen.borrow_mut().add(&report);
-                }
+            if report(&leased).await {
+                break;
             }
         }
         leased.reporting.set(false);
     });
+}
+
+/// Reports what was seen; whether there is nothing left to report.
+async fn report(leased: &Leased) -> bool {
+    let report = leased.seen.take();
+    let Ok(isolate) = Isolate::current() else { return true };
+    if report.is_empty() || isolate.to_key(&leased.id, &ToKey::Report { report: report.clone() }).await.is_ok() {
+        return true;
+    }
+    // Kept for another try: evidence may count a call twice, never lose one.
+    leased.seen.borrow_mut().add(&report);
+    false
 }

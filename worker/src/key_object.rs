@@ -101,7 +101,7 @@ impl KeyObject {
         if let Some(key) = asked {
             let standing = ToProject::Standing { id: key.record.id };
             let reply = host::ask(&self.env, Namespace::Project, "project", &standing).await;
-            let Ok(FromProject::Standing { record }) = reply else {
+            let Ok(FromProject::Standing { record, number }) = reply else {
                 return Err(StorageError("the log could not be asked what it knows of this key".to_owned()));
             };
             // Read again: another message may have been answered in the meantime.
@@ -109,6 +109,8 @@ impl KeyObject {
             if let (Some(key), Some(logged)) = (self.stored()?, record)
                 && let Some(step) = life::restore(&key, &logged, now)
             {
+                // Numbers that the project has met would be passed over.
+                self.store.transact(|| outbox::go_on_after(&self.store, number))?;
                 self.write(&step.key, &step.event)?;
             }
         }

@@ -180,9 +180,11 @@ pub enum FromProject {
     Adoption {
         allowed: bool,
     },
-    /// The record as the index has it.
+    /// The record as the index has it, and the number of the last event that was taken.
     Standing {
         record: Option<Box<Record>>,
+        #[serde(default)]
+        number: u64,
     },
     /// The id that the idempotency key stands for, and whether the request is the one it was first used for.
     Claim {

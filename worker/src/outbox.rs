@@ -21,6 +21,14 @@ pub fn append(store: &Store, event: &Event) -> Result<(), StorageError> {
     store.run("INSERT INTO outbox (event) VALUES (?)", vec![json.into()])
 }
 
+/// Gives the next events numbers beyond `number`. Call it in a transaction.
+pub fn go_on_after(store: &Store, number: u64) -> Result<(), StorageError> {
+    create(store)?;
+    // The highest number ever used counts, whether or not its row is still there.
+    store.run("INSERT OR IGNORE INTO outbox (number, event) VALUES (?, '')", vec![bound(number)])?;
+    store.run("DELETE FROM outbox WHERE number = ? AND event = ''", vec![bound(number)])
+}
+
 /// Whether anything waits. The table must be there.
 pub fn is_empty(store: &Store) -> Result<bool, StorageError> {
     Ok(store.rows("SELECT 1 FROM outbox LIMIT 1", vec![])?.is_empty())

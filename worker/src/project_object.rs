@@ -110,8 +110,12 @@ impl ProjectObject {
             }
             ToProject::Adopt { id } => self.adopt(&id),
             ToProject::Standing { id } => {
-                let rows = self.store.rows("SELECT record FROM key_index WHERE id = ?", vec![id.into()])?;
-                Ok(FromProject::Standing { record: rows.first().map(|row| parsed(&row[0])).transpose()? })
+                let rows = self.store.rows(
+                    "SELECT record, number FROM key_index JOIN seen ON key_id = id WHERE id = ?",
+                    vec![id.into()],
+                )?;
+                let Some(row) = rows.first() else { return Ok(FromProject::Standing { record: None, number: 0 }) };
+                Ok(FromProject::Standing { record: Some(parsed(&row[0])?), number: number(&row[1])? })
             }
             ToProject::Claim { asked, id } => self.claim(&asked, &id),
             ToProject::List { limit, before, filter } => self.list(limit, before, &filter),
