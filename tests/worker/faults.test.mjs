@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { Deployment, faulty } from './harness.mjs';
+import { join } from 'node:path';
+import { root } from '../../.ci/setup.mjs';
+import { Deployment, core, faulty } from './harness.mjs';
 
 const until = async (condition) => {
   for (const end = Date.now() + 30_000; ; ) {
@@ -63,7 +65,19 @@ describe('faults', () => {
               id = made.id;
               known.set(id, { key: made.key, status: 'active', pending: undefined });
               answered();
-              const path = ['revoke', 'disable', undefined][randomInt(3)];
+              const path = ['revoke', 'disable', 'rotate', undefined][randomInt(4)];
+              if (path === 'rotate') {
+                const { status: code, body } = await keyward.call('POST', `/v1/keys/${id}/rotations`, { activate: 'now', grace_seconds: 3600 });
+                if (code !== 201) continue;
+                Object.assign(known.get(id), { next: body.key, rotation: ['overlap'] });
+                answered();
+                known.get(id).rotation = ['overlap', 'completed'];
+                const { status: ended } = await keyward.call('POST', `/v1/keys/${id}/rotations/current/complete`, { force: true });
+                if (ended !== 200) continue;
+                known.get(id).rotation = ['completed'];
+                answered();
+                continue;
+              }
               for (const change of path === 'disable' ? ['disable', 'enable', 'revoke'] : path ? [path] : []) {
                 if (dead) return;
                 const status = { revoke: 'revoked', disable: 'disabled', enable: 'active' }[change];
@@ -87,6 +101,13 @@ describe('faults', () => {
           assert.ok(body.status === status || body.status === pending, `round ${round}: ${id} is ${body.status}, answered ${status}, under way ${pending}`);
           Object.assign(known.get(id), { status: body.status, pending: undefined });
           if (status === 'revoked') assert.equal(await keyward.verdict(key), 'REVOKED');
+          const { next, rotation } = known.get(id);
+          if (!next) continue;
+          const { body: now } = await keyward.call('GET', `/v1/keys/${id}/rotations/current`);
+          assert.ok(rotation.includes(now.status), `round ${round}: the rotation of ${id} is ${now.status}, answered ${rotation}`);
+          known.get(id).rotation = [now.status];
+          assert.equal(await keyward.verdict(next), 'VALID');
+          assert.equal(await keyward.verdict(key), now.status === 'overlap' ? 'VALID' : 'ROTATED_OUT');
         }
       }
       // The outbox drains by itself; then all three tell the same.
@@ -127,6 +148,48 @@ describe('faults', () => {
       const kinds = (await log(keyward)).filter(({ key_id }) => key_id === id).map(({ kind }) => kind);
       assert.deepEqual(kinds, ['key.created', 'key.revoked']);
       assert.ok(![...(await index(keyward)).values()].some(({ name }) => name === 'fault: storage'));
+    } finally {
+      await keyward.stop();
+    }
+  });
+
+  test('4: what is delivered again is met once: index and log have every change, in order, and the chain is whole', async () => {
+    const keyward = await Deployment.start({ wrappers: [join(root, 'tests', 'worker', 'lossy.js')] });
+    try {
+      const made = await Promise.all(Array.from({ length: 8 }, () => keyward.create()));
+      for (const { id } of made) {
+        await keyward.call('POST', `/v1/keys/${id}/disable`);
+        await keyward.call('POST', `/v1/keys/${id}/revoke`);
+      }
+      await until(async () => {
+        const entries = await log(keyward);
+        return made.every(({ id }) => entries.filter(({ key_id }) => key_id === id).length >= 3) && entries;
+      });
+      await keyward.restart();
+      const entries = await log(keyward);
+      for (const { id } of made) {
+        assert.deepEqual(entries.filter(({ key_id }) => key_id === id).map(({ kind, version }) => [kind, version]), [['key.created', 1], ['key.disabled', 2], ['key.revoked', 3]]);
+      }
+      assert.equal((await keyward.call('GET', '/v1/audit/verify')).body.whole, true);
+    } finally {
+      await keyward.stop();
+    }
+  });
+
+  test('5: an edge that dies with unreported use loses seconds of evidence, and never a revocation', async () => {
+    const keyward = await Deployment.start();
+    try {
+      const [{ key, id }, other] = [await keyward.create(), await keyward.create()];
+      for (let i = 0; i < 5; i += 1) assert.equal((await keyward.authorize(key)).status, 200);
+      const { status } = await keyward.call('POST', `/v1/keys/${other.id}/revoke`);
+      assert.equal(status, 200);
+      await keyward.restart('SIGKILL');
+      assert.equal(await keyward.verdict(other.key), 'REVOKED');
+      assert.equal(await keyward.verdict(key), 'VALID');
+      const { body } = await keyward.call('POST', `/v1/keys/${id}/rotations`, { activate: 'now' });
+      assert.equal(await keyward.verdict(key), 'VALID');
+      assert.equal(core.parseKey(body.key).id, id);
+      assert.equal((await keyward.call('POST', `/v1/keys/${id}/rotations/current/complete`)).body.code, 'OLD_SECRET_IN_USE', 'what is used again is seen again');
     } finally {
       await keyward.stop();
     }
