@@ -113,15 +113,17 @@ describe('inputs', () => {
     assert.equal((await keyward.authorize(key)).status, 200);
   });
 
-  test('10: revoked, disabled, unknown, invented, mistyped, expired and not yet valid look the same from outside', async () => {
-    const [revoked, disabled, expiring, later] = await Promise.all([
-      keyward.create(), keyward.create(), keyward.create({ expires_at: new Date(Date.now() + 400).toISOString() }), keyward.create({ not_before: '2100-01-01T00:00:00Z' }),
+  test('10: revoked, disabled, rotated out, unknown, invented, mistyped, expired and not yet valid look the same from outside', async () => {
+    const [revoked, disabled, rotated, expiring, later] = await Promise.all([
+      keyward.create(), keyward.create(), keyward.create(), keyward.create({ expires_at: new Date(Date.now() + 400).toISOString() }), keyward.create({ not_before: '2100-01-01T00:00:00Z' }),
     ]);
     await keyward.call('POST', `/v1/keys/${revoked.id}/revoke`);
     await keyward.call('POST', `/v1/keys/${disabled.id}/disable`);
+    await keyward.call('POST', `/v1/keys/${rotated.id}/rotations`, { activate: 'now', grace_seconds: 0 });
+    assert.equal(await keyward.verdict(rotated.key), 'ROTATED_OUT');
     while ((await keyward.verdict(expiring.key)) !== 'EXPIRED');
     const unknown = core.generateKey({ brand: 'psk', tagKey: keyward.env.KEYWARD_TAG_KEY });
-    const texts = [revoked.key, disabled.key, expiring.key, later.key, unknown, core.generateKey({ brand: 'psk' }), forge({ id: good.id }), mistyped(good.key), 'x'];
+    const texts = [revoked.key, disabled.key, rotated.key, expiring.key, later.key, unknown, core.generateKey({ brand: 'psk' }), forge({ id: good.id }), mistyped(good.key), 'x'];
     const answers = [];
     for (const key of texts) answers.push(await keyward.authorize(key), await keyward.authorize(key, '?scope=calls:create'));
     assert.equal(new Set(answers.map(outside)).size, 1, answers.map(outside).join('\n'));

@@ -166,6 +166,22 @@ describe('lifecycle', () => {
       assert.equal(await keyward.verdict(key), 'REVOKED');
     });
 
+    test('a key in use is renewed beside its calls, so that no call waits and no lease is older than its staleness', async () => {
+      const { key } = await keyward.create({ max_staleness_seconds: 2 });
+      const ask = async () => (await post('/v1/keys/verify', { key })).body.freshness;
+      assert.equal((await ask()).mode, 'authority');
+      for (let i = 0; i < 5; i += 1) {
+        const { as_of: before } = await ask();
+        await pass(1200);
+        assert.equal((await ask()).mode, 'lease');
+        const { mode, as_of } = await until(async () => {
+          const freshness = await ask();
+          return freshness.as_of !== before && freshness;
+        });
+        assert.deepEqual([mode, now() - Date.parse(as_of) < 2000], ['lease', true]);
+      }
+    });
+
     test('no-cache asks the authority itself', async () => {
       const { key } = await keyward.create({ max_staleness_seconds: 60 });
       const mode = async (headers) => (await post('/v1/keys/verify', { key }, { headers })).body.freshness.mode;
