@@ -1,6 +1,7 @@
 // Brings a bare checkout to where it can build: checks the toolchains, installs the npm packages, finds or makes a
-// wasm32 target, compiles the glue generator, and, for tests, finds a Chromium. Every step says what it does, is skipped
-// when its result is there, and keeps what it makes under the checkout (node_modules/, target/, .tools/).
+// wasm32 target, compiles the glue generator, and, for tests, finds a Chromium and installs Python packages. Every step
+// says what it does, is skipped when its result is there, and keeps what it makes under the checkout (node_modules/,
+// target/, .tools/).
 // Needs nothing but Node's own modules: it runs before anything is installed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -175,6 +176,37 @@ function installChromium() {
   end();
 }
 
+/** Path of the Python that has what tests the OpenAPI document. */
+export const python = join(tools, 'python', 'bin', 'python');
+
+/** A Python that is new enough, or undefined. */
+function systemPython() {
+  const recent = 'import sys; sys.exit(sys.version_info < (3, 11))';
+  return ['python3', '/usr/bin/python3'].find((command) => quiet(command, ['-c', recent]) !== undefined);
+}
+
+/** A virtual environment with exactly what tests/openapi/requirements.txt names, made anew when that changes. */
+function installPythonPackages() {
+  const requirements = join(root, 'tests', 'openapi', 'requirements.txt');
+  const lock = createHash('sha256').update(readFileSync(requirements)).digest('hex');
+  const venv = join(tools, 'python');
+  const stamp = join(venv, '.keyward-lock');
+  // The interpreter that it links to may have been removed meanwhile.
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock && quiet(python, ['--version']) !== undefined) return;
+  const end = step('Python packages (for the test of the OpenAPI document)');
+  if (!systemPython()) apt(['python3', 'python3-venv'], 'the test of the OpenAPI document');
+  const command = systemPython();
+  if (!command) fail('no Python 3.11 or newer found (python3)', 'https://www.python.org/downloads, or on Debian: apt-get install python3 python3-venv');
+  const make = (interpreter) => quiet(interpreter, ['-m', 'venv', '--clear', venv]) !== undefined;
+  // Debian keeps what makes an environment in a package of its own, which serves Debian's interpreter only.
+  if (!make(command) && !(apt(['python3-venv'], 'the test of the OpenAPI document') && make('/usr/bin/python3'))) {
+    fail(`${command} -m venv failed`, 'on Debian: apt-get install python3-venv');
+  }
+  run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--require-hashes', '--requirement', requirements], { what: 'pip install' });
+  writeFileSync(stamp, lock);
+  end();
+}
+
 /** All of it. `tests` adds what only the tests need. */
 export function setup({ tests = false } = {}) {
   process.stderr.write('keyward: set-up\n');
@@ -183,7 +215,9 @@ export function setup({ tests = false } = {}) {
   installPackages();
   installWasmTarget();
   buildBindgen();
-  if (tests) installChromium();
+  if (!tests) return;
+  installChromium();
+  installPythonPackages();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) setup({ tests: process.argv.includes('--tests') });

@@ -32,12 +32,16 @@ pub const MAX_ROTATION_DAYS: u64 = 3650;
 
 /// What a scope looks like.
 pub const SCOPE: Shape = Shape {
-    pattern: Some(r"^(\*|keyward\.\*|[a-z0-9._-]+):(\*|[a-z0-9._-]+)$"),
+    pattern: Some(r"^(keyward\.\*:\*|(\*|[a-z0-9._-]+):(\*|[a-z0-9._-]+))$"),
     most: crate::scope::MAX_LENGTH,
     example: "calls:create",
 };
+/// What a needed scope looks like: no wildcards.
+pub const NEEDED: Shape =
+    Shape { pattern: Some("^[a-z0-9._-]+:[a-z0-9._-]+$"), most: crate::scope::MAX_LENGTH, example: "calls:create" };
 const RANGE: Shape = Shape { pattern: None, most: 49, example: "192.0.2.0/24" };
-const COUNTRY: Shape = Shape { pattern: Some("^[A-Z]{2}$"), most: 2, example: "DE" };
+/// What a country looks like.
+pub const COUNTRY: Shape = Shape { pattern: Some("^[A-Z]{2}$"), most: 2, example: "DE" };
 const ORIGIN: Shape = Shape { pattern: Some("^https?://[^/]+$"), most: 270, example: "https://shop.example" };
 
 /// A sound request for a key.

@@ -14,14 +14,17 @@ export function cpuNanoseconds(pid) {
   return sum;
 }
 
+/** The value below which this share of `values` lies. */
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(place)];
+  return below + (sorted[Math.ceil(place)] - below) * (place % 1);
+}
+
 /** The values below which a quarter, a half and three quarters of `values` lie. */
 export function quartiles(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [low, median, high] = [0.25, 0.5, 0.75].map((share) => {
-    const place = (sorted.length - 1) * share;
-    const below = sorted[Math.floor(place)];
-    return below + (sorted[Math.ceil(place)] - below) * (place % 1);
-  });
+  const [low, median, high] = [0.25, 0.5, 0.75].map((share) => quantile(values, share));
   return { low, median, high };
 }
 

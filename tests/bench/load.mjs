@@ -1,4 +1,4 @@
-// A load generator: a fixed number of one HTTP/1.1 request over keep-alive connections, one outstanding on each, every
+// A load generator: a fixed number of HTTP/1.1 requests over keep-alive connections, one outstanding on each, every
 // answer checked. It is deliberately plain, so that what it costs is the same whoever answers.
 import { connect } from 'node:net';
 
@@ -29,6 +29,7 @@ export function parseAnswer(text) {
  * Sends `request` to 127.0.0.1:`port` `count` times and resolves when the last is answered. The connections are opened
  * anew each time, since the server closes those that idle.
  *
+ * @param options.request its bytes, or a function that answers the bytes of the next one
  * @param options.accepts whether an answer, `{status, body}`, is the expected one; any other fails the load
  */
 export async function load({ port, request, accepts, count }) {
@@ -42,7 +43,7 @@ export async function load({ port, request, accepts, count }) {
         resolve();
       } else {
         unsent -= 1;
-        socket.write(request);
+        socket.write(typeof request === 'function' ? request() : request);
       }
     };
     const fail = (error) => {

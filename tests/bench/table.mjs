@@ -11,8 +11,8 @@ export function judged(value, unit, bound) {
   if (bound === undefined) return ['', ''];
   const limit = bound.atLeast ?? bound.atMost;
   const missing = bound.atLeast === undefined ? value - limit : limit - value;
-  const share = `${((100 * missing) / limit).toFixed(1)} %`;
-  return [`${bound.atLeast === undefined ? '≤' : '≥'} ${format(limit, unit)}`, missing > 0 ? `falls short by ${format(missing, unit)} (${share})` : 'met'];
+  const share = limit === 0 ? '' : ` (${((100 * missing) / limit).toFixed(1)} %)`;
+  return [`${bound.atLeast === undefined ? '≤' : '≥'} ${format(limit, unit)}`, missing > 0 ? `falls short by ${format(missing, unit)}${share}` : 'met'];
 }
 
 export function table(results) {

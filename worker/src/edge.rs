@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::host::{self, Namespace, PATIENCE_MS, clock};
 use crate::messages::{FromKey, FromProject, Question, ToKey, ToProject};
 use crate::request::Request;
+use js_sys::{Array, Promise};
 use keyward::edge::EdgeStore;
 use keyward::evidence::{Use, network};
 use keyward::foreign::{Budget, Presented};
@@ -20,10 +21,11 @@ use keyward::scope::Needed;
 use keyward::time::Instant;
 use keyward::verify::{Code, Facts, Judged, inspect, judge};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// Leases that an isolate keeps at most, and what they may weigh together.
 const MOST_LEASES: usize = 100_000;
@@ -34,8 +36,16 @@ const MOST_QUESTIONS: usize = 10_000;
 const MARK_BYTES: usize = 800;
 /// How often a request looks for what another one's question brought, in milliseconds.
 const LOOK_MS: u32 = 4;
-/// How long after a call what was seen is reported at the latest, in milliseconds.
-const REPORT_MS: u32 = 2_000;
+/// How long after the last call what was seen is reported at the latest, in milliseconds.
+const REPORT_MS: i64 = 2_000;
+/// For how long one request's background work reports, in milliseconds: the runtime ends it after half a minute.
+const REPORTER_MS: i64 = 20_000;
+/// How many reports one request's background work sends at most, and how many of them at a time: a request may ask only so
+/// often.
+const MOST_REPORTS: usize = 400;
+const REPORTS_AT_A_TIME: usize = 32;
+/// Keys whose use waits to be reported, at most; of more, what is seen goes with the next renewal or not at all.
+const MOST_UNREPORTED: usize = 10_000;
 /// How long that a key wants the authority's own verdicts is remembered, in seconds: it is no permission, only a hint.
 const STRICT_SECONDS: u32 = 60;
 
@@ -47,6 +57,9 @@ pub struct Isolate {
     /// Questions under way, and since when.
     asking: RefCell<HashMap<String, Instant>>,
     foreign: RefCell<Budget>,
+    /// What waits to be reported, and from when, the earliest first.
+    unreported: RefCell<VecDeque<(Instant, Rc<Seen>)>>,
+    reporting: Cell<bool>,
 }
 
 thread_local! {
@@ -80,15 +93,21 @@ pub struct Leased {
     pub accepted: Box<[OnceCell<JsValue>]>,
     /// The constant members of a verify answer.
     pub members: OnceCell<String>,
-    /// What was seen and not yet reported.
-    seen: RefCell<Use>,
-    reporting: Cell<bool>,
+    seen: Rc<Seen>,
     announced: Cell<bool>,
     redigesting: Cell<bool>,
 }
 
+/// What was seen of a key and not yet reported. One lease hands it to the next.
+struct Seen {
+    id: String,
+    used: RefCell<Use>,
+    /// Whether it stands among the unreported.
+    waits: Cell<bool>,
+}
+
 impl Leased {
-    fn new(id: &str, held: Held, as_of: Instant, seconds: u32) -> Rc<Self> {
+    fn new(id: &str, held: Held, as_of: Instant, seconds: u32, before: Option<&Self>) -> Rc<Self> {
         let secrets = match &held {
             Held::Key(key) => key.secrets.len(),
             _ => 0,
@@ -102,8 +121,10 @@ impl Leased {
             quiet_until: Cell::new(None),
             accepted: (0..secrets).map(|_| OnceCell::new()).collect(),
             members: OnceCell::new(),
-            seen: RefCell::default(),
-            reporting: Cell::new(false),
+            seen: before.map_or_else(
+                || Rc::new(Seen { id: id.to_owned(), used: RefCell::default(), waits: Cell::new(false) }),
+                |before| before.seen.clone(),
+            ),
             announced: Cell::new(false),
             redigesting: Cell::new(false),
         })
@@ -189,6 +210,8 @@ impl Isolate {
                 leases: RefCell::new(EdgeStore::new(MOST_LEASES, MOST_BYTES)),
                 asking: RefCell::default(),
                 foreign: RefCell::default(),
+                unreported: RefCell::default(),
+                reporting: Cell::new(false),
             });
             Ok(ISOLATE.with(|isolate| isolate.get_or_init(|| made).clone()))
         })
@@ -279,7 +302,7 @@ impl Isolate {
     ) {
         let Some(secret) = judged.secret.and_then(|position| stored.secrets.get(position)) else { return };
         {
-            let mut seen = leased.seen.borrow_mut();
+            let mut seen = leased.seen.used.borrow_mut();
             for needed in about.needed.iter().filter(|_| judged.code == Code::Valid) {
                 seen.asked(needed.as_str());
             }
@@ -293,13 +316,11 @@ impl Isolate {
         }
         if secret.status == Stage::Pending && !leased.announced.replace(true) {
             // The authority waits for the first use of a new secret: the old one's days are counted from it.
-            let leased = leased.clone();
-            host::background(async move {
-                report(&leased).await;
-            });
+            let seen = leased.seen.clone();
+            host::background(async move { seen.report().await });
         }
-        if !leased.reporting.replace(true) {
-            report_later(leased.clone());
+        if !leased.seen.waits.get() {
+            self.report_later(&leased.seen, now);
         }
         if matches!(leased.held, Held::Key(_)) && now >= leased.renew_from.get() {
             // Once: what comes of it, or that nothing did, sets the next time.
@@ -446,7 +467,7 @@ impl Isolate {
         request_id: &str,
     ) -> Option<(Rc<Leased>, Option<(Code, Option<usize>)>)> {
         let in_hand = self.leases.borrow_mut().get(id, clock()).cloned();
-        let report = in_hand.as_ref().map(|leased| leased.seen.take()).filter(|seen| !seen.is_empty());
+        let report = in_hand.as_ref().map(|leased| leased.seen.used.take()).filter(|seen| !seen.is_empty());
         let as_of = clock();
         {
             let mut asking = self.asking.borrow_mut();
@@ -475,12 +496,13 @@ impl Isolate {
         };
         let seconds = key.as_ref().map_or(lease::ABSENT_SECONDS, |key| key.record.max_staleness_seconds);
         // An estimate by the parts that can be long; the store's bound is on the sum.
-        let bytes = 800 + key.as_ref().map_or(0, |k| serde_json::to_string(&k.record).map_or(0, |json| 2 * json.len()));
-        let leased = Leased::new(id, key.map_or(Held::Absent, Held::Key), as_of, seconds);
+        let json = key.as_ref().map_or(0, |key| serde_json::to_string(&key.record).map_or(0, |json| json.len()));
+        let bytes = 1_100 + json * 13 / 5;
+        let leased = Leased::new(id, key.map_or(Held::Absent, Held::Key), as_of, seconds, in_hand.as_deref());
         if seconds == 0 {
             let ends_at = lease::end(as_of, STRICT_SECONDS);
-            let mark = in_hand.filter(|leased| matches!(leased.held, Held::Strict));
-            let mark = mark.unwrap_or_else(|| Leased::new(id, Held::Strict, as_of, STRICT_SECONDS));
+            let mark = in_hand.clone().filter(|leased| matches!(leased.held, Held::Strict));
+            let mark = mark.unwrap_or_else(|| Leased::new(id, Held::Strict, as_of, STRICT_SECONDS, in_hand.as_deref()));
             self.leases.borrow_mut().put(id, as_of, ends_at, now, MARK_BYTES, mark);
         } else if let Some(newer) = self.newer_than(&leased, now) {
             return Some((newer, None));
@@ -506,13 +528,13 @@ impl Isolate {
             leased.renew_from.set(again);
             leased.quiet_until.set(Some(again));
             if let Some(report) = report {
-                leased.seen.borrow_mut().add(&report);
+                leased.seen.used.borrow_mut().add(&report);
             }
             if matches!(leased.held, Held::Key(_)) && now < leased.ends_at {
                 return;
             }
         }
-        let mark = Leased::new(id, Held::Silent, as_of, 0);
+        let mark = Leased::new(id, Held::Silent, as_of, 0, in_hand);
         self.leases.borrow_mut().put(id, as_of, again, now, MARK_BYTES, mark);
     }
 
@@ -540,7 +562,8 @@ impl Isolate {
     /// was asked before. Other edges go on to the end of theirs.
     pub fn forget(&self, id: &str) {
         let now = clock();
-        let mark = Leased::new(id, Held::Strict, now, STRICT_SECONDS);
+        let in_hand = self.leases.borrow_mut().get(id, now).cloned();
+        let mark = Leased::new(id, Held::Strict, now, STRICT_SECONDS, in_hand.as_deref());
         self.leases.borrow_mut().put(id, now, mark.ends_at, now, MARK_BYTES, mark.clone());
     }
 
@@ -555,33 +578,76 @@ impl Isolate {
     }
 }
 
-/// Reports what was seen, once calls have paused for [`REPORT_MS`]; a renewal that comes first takes it along.
-fn report_later(leased: Rc<Leased>) {
-    /// Work beside a request is ended by the runtime after half a minute.
-    const MOST_PAUSES: u32 = 9;
-    host::background(async move {
-        for round in 1..=MOST_PAUSES {
-            host::pause(REPORT_MS).await;
-            let Some(last) = leased.seen.borrow().last_used() else { break };
-            if round < MOST_PAUSES && clock().millis() - last.millis() < i64::from(REPORT_MS) - 100 {
+impl Isolate {
+    /// Has what was seen reported once calls have paused for [`REPORT_MS`]; a renewal that comes first takes it along.
+    fn report_later(&self, seen: &Rc<Seen>, now: Instant) {
+        let mut unreported = self.unreported.borrow_mut();
+        if unreported.len() >= MOST_UNREPORTED {
+            return;
+        }
+        seen.waits.set(true);
+        unreported.push_back((now.plus_millis(REPORT_MS), seen.clone()));
+        drop(unreported);
+        if !self.reporting.replace(true) {
+            host::background(async move {
+                if let Ok(isolate) = Self::current() {
+                    isolate.report(now.plus_millis(REPORTER_MS)).await;
+                    isolate.reporting.set(false);
+                }
+            });
+        }
+    }
+
+    /// Reports what is due until nothing waits, or until `end`, when all of it is.
+    async fn report(&self, end: Instant) {
+        let mut sent = 0;
+        while sent < MOST_REPORTS {
+            let Some(due) = self.unreported.borrow().front().map(|(due, _)| *due) else { return };
+            let now = clock();
+            if now < end.min(due) {
+                host::pause(u32::try_from(end.min(due).millis() - now.millis()).unwrap_or(1)).await;
                 continue;
             }
-            if report(&leased).await {
-                break;
+            let batch = Array::new();
+            while batch.length() < REPORTS_AT_A_TIME as u32 {
+                let mut unreported = self.unreported.borrow_mut();
+                if unreported.front().is_none_or(|(due, _)| now < *due && now < end) {
+                    break;
+                }
+                let Some((_, seen)) = unreported.pop_front() else { break };
+                let last = seen.used.borrow().last_used();
+                let again = last.map(|last| last.plus_millis(REPORT_MS)).filter(|again| now < *again && now < end);
+                if let Some(again) = again {
+                    unreported.push_back((again, seen));
+                    continue;
+                }
+                seen.waits.set(false);
+                drop(unreported);
+                batch.push(&future_to_promise(async move {
+                    seen.report().await;
+                    Ok(JsValue::UNDEFINED)
+                }));
+            }
+            sent += batch.length() as usize;
+            if batch.length() > 0 {
+                // None of them fails: what could not be reported waits again.
+                let _ = JsFuture::from(Promise::all(&batch)).await;
             }
         }
-        leased.reporting.set(false);
-    });
+    }
 }
 
-/// Reports what was seen; whether there is nothing left to report.
-async fn report(leased: &Leased) -> bool {
-    let report = leased.seen.take();
-    let Ok(isolate) = Isolate::current() else { return true };
-    if report.is_empty() || isolate.to_key(&leased.id, &ToKey::Report { report: report.clone() }).await.is_ok() {
-        return true;
+impl Seen {
+    /// Reports what was seen. Where that fails it is kept for another try: evidence may count a call twice, never lose one.
+    async fn report(self: Rc<Self>) {
+        let report = self.used.take();
+        let Ok(isolate) = Isolate::current() else { return };
+        if report.is_empty() || isolate.to_key(&self.id, &ToKey::Report { report: report.clone() }).await.is_ok() {
+            return;
+        }
+        self.used.borrow_mut().add(&report);
+        if !self.waits.get() {
+            isolate.report_later(&self, clock());
+        }
     }
-    // Kept for another try: evidence may count a call twice, never lose one.
-    leased.seen.borrow_mut().add(&report);
-    false
 }

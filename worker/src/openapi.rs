@@ -104,8 +104,8 @@ pub fn settings(_: &Config) -> Value {
     schema
 }
 
-pub fn question(_: &Config) -> Value {
-    described(crate::verdict::take)
+pub fn question(config: &Config) -> Value {
+    described(|fields| crate::verdict::take(fields, &config.environments))
 }
 
 pub fn row(config: &Config) -> Value {
@@ -155,7 +155,7 @@ pub fn document(config: &Config) -> Value {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key that holds the scope that the operation names"}},
             "schemas": schemas(config),
             "headers": {
-                "RequestId": {"description": "Id of the request, in every log line about it", "schema": {"type": "string", "pattern": "^req_[0-9a-z]+$"}},
+                "RequestId": {"description": "Id of the request, in every log line about it", "required": true, "schema": {"type": "string", "pattern": "^req_[0-9a-z]+$"}},
             },
         },
     })
@@ -178,8 +178,7 @@ fn operation(endpoint: &Endpoint, config: &Config) -> Value {
         }
         Takes::Lines(describe) => {
             // To OpenAPI 3.1 a body of lines is a text; what each of them holds stands beside it.
-            let lines =
-                json!({"type": "string", "description": "One such object on each line", "x-line": describe(config)});
+            let lines = json!({"type": "string", "minLength": 1, "description": "One such object on each line", "x-line": describe(config)});
             Some(("application/jsonl", lines, true))
         }
     };

@@ -5,7 +5,7 @@ use crate::edge::{About, Caller, Isolate, Mode, Verified};
 use crate::host::{self, Body, clock};
 use crate::request::{Credential, MOST_BODY, Request, body_text};
 use crate::response::{Problem, json_body};
-use keyward::draft::{SCOPE as SCOPE_SHAPE, SCOPES};
+use keyward::draft::{COUNTRY, NEEDED, SCOPES};
 use keyward::error::Invalid;
 use keyward::fields::Fields;
 use keyward::lease::ABSENT_SECONDS;
@@ -46,19 +46,23 @@ struct Question<'a> {
 impl<'a> Question<'a> {
     /// Reads the text in one pass; where that fails, a second, slower reading finds words for why. The parser's own
     /// would repeat the input, and the input holds a key.
-    fn read(text: &'a str) -> Result<Self, Problem> {
-        let question: Self = serde_json::from_str(text).map_err(|_| Self::explain(text))?;
-        if question.scopes.as_ref().is_some_and(|scopes| scopes.len() > SCOPES) {
-            return Err(Self::explain(text));
+    fn read(text: &'a str, environments: &[String]) -> Result<Self, Problem> {
+        let question: Self = serde_json::from_str(text).map_err(|_| Self::explain(text, environments))?;
+        let too_many = question.scopes.as_ref().is_some_and(|scopes| scopes.len() > SCOPES);
+        let no_line = |origin: &Cow<'_, str>| {
+            origin.trim().is_empty() || origin.chars().count() > ORIGIN || origin.chars().any(char::is_control)
+        };
+        if too_many || question.origin.as_ref().is_some_and(no_line) {
+            return Err(Self::explain(text, environments));
         }
         Ok(question)
     }
 
-    fn explain(text: &str) -> Problem {
+    fn explain(text: &str, environments: &[String]) -> Problem {
         let explained = || {
             let value = serde_json::from_str(text).map_err(|_| Invalid::new("", "the body is not JSON"))?;
             let mut fields = Fields::of(value)?;
-            take(&mut fields)?;
+            take(&mut fields, environments)?;
             fields.end()
         };
         match explained() {
@@ -85,13 +89,17 @@ impl<'a> Question<'a> {
     }
 }
 
+/// Most characters of an origin.
+const ORIGIN: usize = 260;
+
 /// What a question takes.
-pub fn take(fields: &mut Fields) -> Result<(), Invalid> {
+pub fn take(fields: &mut Fields, environments: &[String]) -> Result<(), Invalid> {
     fields.required_text("key")?;
-    fields.list("scopes", SCOPES, &SCOPE_SHAPE, |text| Needed::parse(text).map(|_| ()).map_err(str::to_owned))?;
-    for (field, most) in [("ip", 45), ("country", 2), ("origin", 260), ("environment", 12)] {
-        fields.line(field, most)?;
-    }
+    fields.list("scopes", SCOPES, &NEEDED, |text| Needed::parse(text).map(|_| ()).map_err(str::to_owned))?;
+    fields.line("ip", 45)?;
+    fields.shaped("country", &COUNTRY)?;
+    fields.line("origin", ORIGIN)?;
+    fields.one_of("environment", environments)?;
     Ok(())
 }
 
@@ -139,7 +147,7 @@ fn go_on(request: host::Request, body: JsValue) -> JsValue {
         Ok(text) => text,
         Err(problem) => return problem.respond(&request),
     };
-    let at_once = Question::read(&text).and_then(|question| {
+    let at_once = Question::read(&text, &isolate.config.environments).and_then(|question| {
         let (needed, told) = (question.needed()?, question.told()?);
         let environment = isolate.config.known_environment(question.environment.as_deref())?;
         let about = About { environment, needed: &needed, caller: &told };
@@ -161,7 +169,7 @@ pub async fn verify(call: &Call<'_>) -> Answer {
 
 /// The answer to a question, for a caller who may ask it.
 async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
-    let question = Question::read(text)?;
+    let question = Question::read(text, &isolate.config.environments)?;
     let (needed, told) = (question.needed()?, question.told()?);
     let environment = isolate.config.known_environment(question.environment.as_deref())?;
     let about = About { environment, needed: &needed, caller: &told };
