@@ -64,7 +64,9 @@ if (await taken()) {
 
 await build();
 const core = await import(join(root, 'dist', 'node.js'));
-const { env, made } = localDeployment(state, core);
+const { env: kept, made } = localDeployment(state, core);
+// What is set in the shell counts beside, and before, what the folder keeps.
+const env = { ...kept, ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('KEYWARD_') && name !== 'KEYWARD_WASM_TOOLCHAIN')) };
 const running = await startKeyward({ state, port, env, onLog: (text) => process.stderr.write(text) });
 
 writeFileSync(pidFile, String(running.process.pid));
@@ -98,8 +100,11 @@ Try it in another terminal, from this folder:
   # use it, as a proxy would ask
   curl -si "${url}/v1/authorize?scope=calls:create" -H "Authorization: Bearer $KEY"
 
+  # replace its secret: both work for a day, and the answer to the old one says so
+  curl -s ${url}/v1/keys/$ID/rotations -H "Authorization: Bearer $ADMIN" -d '{"activate": "now"}'
+
   # revoke it: from effective_by on, no edge accepts it
-  curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward"}'
+  curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward", "wait": true}'
 
 Pages at ${url}/ · stop with Ctrl-C
 `);

@@ -322,7 +322,7 @@ pub struct Checker<'k> {
     keys: &'k AuditKeys,
     head: Head,
     authenticated: u64,
-    /// Heads that are still to be met, the next one last.
+    /// Heads that are still to be met: few, and in any order.
     kept: Vec<Head>,
     problem: Option<Broken>,
 }
@@ -331,8 +331,7 @@ impl<'k> Checker<'k> {
     /// A check from the first row on. `kept` are the heads that must be met on the way, in any order: the one stored
     /// beside the log and those kept from receipts and exports.
     pub fn new(keys: &'k AuditKeys, kept: impl IntoIterator<Item = Head>) -> Self {
-        let mut kept: Vec<Head> = kept.into_iter().collect();
-        kept.sort_unstable_by(|a, b| b.cmp(a));
+        let kept = kept.into_iter().collect();
         let mut checker = Self { keys, head: Head::START, authenticated: 0, kept, problem: None };
         checker.problem = checker.meet().err();
         checker
@@ -374,7 +373,7 @@ impl<'k> Checker<'k> {
         let problem = self
             .problem
             .or_else(|| {
-                let kept = self.kept.last()?;
+                let kept = self.kept.iter().min()?;
                 let detail = format!("row {} was kept as the head {kept}, but the last row is {last}", kept.position);
                 Some(Broken::new(last + 1, Problem::Cut, detail))
             })
@@ -416,7 +415,8 @@ impl<'k> Checker<'k> {
 
     /// Compares the kept heads that lie here.
     fn meet(&mut self) -> Result<(), Broken> {
-        while let Some(kept) = self.kept.pop_if(|kept| kept.position == self.head.position) {
+        while let Some(at) = self.kept.iter().position(|kept| kept.position == self.head.position) {
+            let kept = self.kept.swap_remove(at);
             if kept != self.head {
                 let detail = format!("the head {kept} was kept, but the log reads {} there", self.head);
                 return Err(Broken::new(kept.position, Problem::Forked, detail));

@@ -198,7 +198,7 @@ impl Settings {
 /// # Errors
 /// [`Invalid`] naming the field; the environment cannot be changed, since it is part of the key.
 pub fn patched(record: &Record, body: Value, now: Instant) -> Result<Record, Invalid> {
-    let Value::Object(changes) = body else { return Err(Invalid::new("", "the body must be a JSON object")) };
+    let Value::Object(changes) = body else { return Err(Invalid::new("", "what is sent must be a JSON object")) };
     if changes.contains_key("environment") {
         return Err(Invalid::new(
             "environment",

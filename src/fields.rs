@@ -7,7 +7,81 @@
 use crate::error::Invalid;
 use crate::key::holds_key;
 use crate::time::Instant;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
+
+/// Reads JSON text in which no object has two members of one name: of a restriction given twice, one would be silently
+/// absent.
+///
+/// # Errors
+/// What is wrong, to be read after the name of what was to be JSON. Never repeats the text: the parser's own words may.
+pub fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str::<Unambiguous>(text).map(|read| read.0).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => "names a member of an object twice".to_owned(),
+        _ => format!("is not JSON: line {}, column {}", error.line(), error.column()),
+    })
+}
+
+/// A JSON value without members of the same name.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnambiguousVisitor).map(Self)
+    }
+}
+
+struct UnambiguousVisitor;
+
+impl<'de> Visitor<'de> for UnambiguousVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unambiguous(value)) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((name, Unambiguous(value))) = members.next_entry::<String, _>()? {
+            if map.insert(name, value).is_some() {
+                return Err(serde::de::Error::custom("twice"));
+            }
+        }
+        Ok(Value::Object(map))
+    }
+}
 
 /// The fields of one object, taken one at a time.
 pub struct Fields {
@@ -55,7 +129,7 @@ impl Fields {
     pub fn of(value: Value) -> Result<Self, Invalid> {
         match value {
             Value::Object(map) => Ok(Self { map, described: None }),
-            _ => Err(Invalid::new("", "the body must be a JSON object")),
+            _ => Err(Invalid::new("", "what is sent must be a JSON object")),
         }
     }
 
@@ -343,5 +417,50 @@ fn check_free(field: &str, value: &Value, deepest: usize) -> Result<(), Invalid>
             map.iter().try_for_each(|(k, v)| check_text(field, k).and_then(|()| check_free(field, v, deepest - 1)))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_filter("JSON has no others", |n| n.is_finite()).prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(".{0,4}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_reads_is_read_alike(value in value()) {
+            let text = value.to_string();
+            prop_assert_eq!(parse(&text).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,60}") {
+            let _ = parse(&text);
+        }
+    }
+
+    #[test]
+    fn a_member_given_twice_is_refused_wherever_it_stands() {
+        for twice in [r#"{"a":1,"a":2}"#, r#"{"a":{"b":[],"b":1}}"#, r#"[{"\u0061":1,"a":1}]"#] {
+            assert!(parse(twice).unwrap_err().contains("twice"), "{twice}");
+        }
+        assert!(parse(r#"[{"a":1},{"a":1}]"#).is_ok());
+        assert!(parse("{").unwrap_err().contains("line 1"));
     }
 }

@@ -11,7 +11,7 @@ use crate::key::KeyText;
 use crate::scope::Scope;
 use crate::time::Instant;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Longest text of a foreign key, in bytes.
 pub const MOST_TEXT: usize = 512;
@@ -80,18 +80,25 @@ impl Presented {
 pub struct Budget {
     /// When each network will have no debt left.
     clear_at: HashMap<String, Instant>,
+    /// Ids that were found: looking those up again costs nothing, whoever else has spent what.
+    found: HashSet<String>,
 }
 
 /// Milliseconds that one lookup costs.
 const COST_MS: i64 = 200;
 /// Lookups that may be spent at once.
 const BURST: i64 = 50;
+/// Found ids that are remembered.
+const MOST_FOUND: usize = 100_000;
 /// Networks that are remembered.
 const MOST_NETWORKS: usize = 10_000;
 
 impl Budget {
-    /// Spends one lookup of a network; whether it had one.
-    pub fn spend(&mut self, network: &str, now: Instant) -> bool {
+    /// Spends one lookup of `id` by a network; whether it had one.
+    pub fn spend(&mut self, network: &str, id: &str, now: Instant) -> bool {
+        if self.found.contains(id) {
+            return true;
+        }
         if self.clear_at.len() >= MOST_NETWORKS && !self.clear_at.contains_key(network) {
             self.clear_at.retain(|_, clear_at| *clear_at > now);
             if self.clear_at.len() >= MOST_NETWORKS {
@@ -108,7 +115,13 @@ impl Budget {
     }
 
     /// Gives a lookup back: it found a key.
-    pub fn refund(&mut self, network: &str) {
+    pub fn refund(&mut self, network: &str, id: &str) {
+        if self.found.len() >= MOST_FOUND {
+            self.found.clear();
+        }
+        if !self.found.insert(id.to_owned()) {
+            return;
+        }
         if let Some(clear_at) = self.clear_at.get_mut(network) {
             *clear_at = clear_at.plus_millis(-COST_MS);
         }
@@ -150,6 +163,7 @@ impl Row {
         const SHA256: Shape = Shape { pattern: Some("^[0-9A-Fa-f]{64}$"), most: 64, example: "" };
         let sha256 = fields.required_shaped("sha256", &SHA256)?.to_ascii_lowercase();
         let prefix = fields.line("prefix", 40)?;
+        let environment = fields.one_of("environment", environments)?;
         let mut draft = Draft::take(fields, environments, now)?;
         if fields.is_description() {
             return Ok(Self { sha256, draft });
@@ -167,6 +181,9 @@ impl Row {
             [one] => one.environment.clone(),
             _ => return Err(Invalid::new("prefix", "is required where several are configured")),
         };
+        if environment.is_some_and(|named| named != draft.environment) {
+            return Err(Invalid::new("environment", format!("keys with this prefix are for {}", draft.environment)));
+        }
         match draft.settings.scopes.iter().find(|scope: &&Scope| scope.is_own()) {
             Some(_) => Err(Invalid::new("scopes", "an imported key can hold none of keyward's own scopes")),
             None => Ok(Self { sha256, draft }),
@@ -208,18 +225,19 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_fifty_and_five_a_second() {
+    fn a_budget_is_fifty_and_five_a_second_and_what_was_found_is_free() {
         let mut budget = Budget::default();
         let at = Instant::from_millis;
-        let spent = (0..100).filter(|_| budget.spend("192.0.2.0/24", at(0))).count();
+        let spent = (0..100).filter(|_| budget.spend("192.0.2.0/24", "x", at(0))).count();
         assert_eq!(spent, 50);
-        assert!(budget.spend("198.51.100.0/24", at(0)), "another network has its own");
-        assert!(!budget.spend("192.0.2.0/24", at(199)));
-        assert!(budget.spend("192.0.2.0/24", at(200)) && !budget.spend("192.0.2.0/24", at(200)));
-        budget.refund("192.0.2.0/24");
-        assert!(budget.spend("192.0.2.0/24", at(200)));
+        assert!(budget.spend("198.51.100.0/24", "x", at(0)), "another network has its own");
+        assert!(!budget.spend("192.0.2.0/24", "x", at(199)));
+        assert!(budget.spend("192.0.2.0/24", "good", at(200)) && !budget.spend("192.0.2.0/24", "x", at(200)));
+        budget.refund("192.0.2.0/24", "good");
+        assert!(budget.spend("192.0.2.0/24", "x", at(200)) && !budget.spend("192.0.2.0/24", "x", at(200)));
+        assert!((0..100).all(|_| budget.spend("192.0.2.0/24", "good", at(200))));
         for i in 0..20_000 {
-            budget.spend(&i.to_string(), at(200));
+            budget.spend(&i.to_string(), "x", at(200));
         }
         assert!(budget.clear_at.len() <= MOST_NETWORKS);
     }
@@ -233,10 +251,12 @@ mod tests {
         };
         assert_eq!(row(json!({"sha256": "AB".repeat(32)})).unwrap().sha256, "ab".repeat(32));
         assert_eq!(row(json!({})).unwrap().draft.environment, "live");
+        assert!(row(json!({"environment": "live"})).is_ok());
         for (change, field) in [
             (json!({"sha256": "ab"}), "sha256"),
             (json!({"sha256": null}), "sha256"),
             (json!({"prefix": "pk_"}), "prefix"),
+            (json!({"environment": "test"}), "environment"),
             (json!({"prefix": null}), "prefix"),
             (json!({"scopes": ["keyward.keys:read"]}), "scopes"),
             (json!({"name": ""}), "name"),

@@ -39,6 +39,8 @@ pub enum Refusal {
     OldSecretInUse,
     /// The secret that would go was seen within the quiet time.
     NewSecretInUse,
+    /// The secret that would stay was never seen.
+    NewSecretUnused,
 }
 
 /// Who asked for a change.

@@ -77,7 +77,8 @@ pub struct Rotation {
     pub usable_by: Instant,
     /// When the overlap began.
     pub activated_at: Option<Instant>,
-    /// First instant at which the old secret is no longer accepted.
+    /// First instant at which the old secret is no longer accepted by whoever knows of the overlap; every edge does by the
+    /// `effective_by` of the change that began it, should that be later.
     pub ends_at: Option<Instant>,
     /// Number of the old secret.
     pub from: u32,
@@ -168,22 +169,25 @@ pub fn seen(key: &StoredKey, number: u32, now: Instant) -> Option<Step> {
     Some(Step::of(key, after, EventKind::ROTATION_ACTIVATED, &Actor::keyward("first use of the new secret"), now))
 }
 
+/// When [`due`] will have something to do, if ever.
+pub fn next_due(key: &StoredKey) -> Option<Instant> {
+    let rotation = key.rotation.as_ref().filter(|rotation| rotation.status == RotationStatus::Overlap)?;
+    rotation.ends_at.filter(|_| key.record.status != Status::Revoked)
+}
+
 /// The overlap ends by itself: `None` before its time.
 pub fn due(key: &StoredKey, now: Instant) -> Option<Step> {
-    let rotation = key.rotation.as_ref()?;
-    let over = rotation.status == RotationStatus::Overlap && rotation.ends_at.is_some_and(|end| end <= now);
-    if !over || key.record.status == Status::Revoked {
-        return None;
-    }
+    next_due(key).filter(|end| *end <= now)?;
     let after = ended(key, Ending::Complete, now);
     Some(Step::of(key, after, EventKind::ROTATION_COMPLETED, &Actor::keyward("end of grace"), now))
 }
 
-/// Ends a rotation before its time.
+/// Ends a rotation before its time; `None` where it was ended in this very way already.
 ///
 /// # Errors
-/// [`Refusal::Revoked`]; [`Refusal::NoRotation`] where none is under way; [`Refusal::OldSecretInUse`] or
-/// [`Refusal::NewSecretInUse`] where the secret that would go was seen within the quiet time, unless forced.
+/// [`Refusal::Revoked`]; [`Refusal::NoRotation`] where none is under way; and, unless forced, [`Refusal::OldSecretInUse`] or
+/// [`Refusal::NewSecretInUse`] where the secret that would go was seen within the quiet time, and
+/// [`Refusal::NewSecretUnused`] where the one that would stay was never seen: its holder may not have it.
 pub fn end(
     key: &StoredKey,
     ending: Ending,
@@ -191,24 +195,39 @@ pub fn end(
     evidence: &[Evidence],
     by: &Actor,
     now: Instant,
-) -> Result<Step, Refusal> {
+) -> Result<Option<Step>, Refusal> {
     if key.record.status == Status::Revoked {
         return Err(Refusal::Revoked);
     }
-    let rotation = key.rotation.as_ref().filter(|rotation| rotation.is_open()).ok_or(Refusal::NoRotation)?;
+    let rotation = key.rotation.as_ref().ok_or(Refusal::NoRotation)?;
+    match (rotation.status, ending) {
+        (RotationStatus::Completed, Ending::Complete) | (RotationStatus::Cancelled, Ending::Cancel) => return Ok(None),
+        (RotationStatus::Completed | RotationStatus::Cancelled, _) => return Err(Refusal::NoRotation),
+        _ => {}
+    }
     let (going, refusal, kind) = match ending {
         Ending::Complete => (rotation.from, Refusal::OldSecretInUse, EventKind::ROTATION_COMPLETED),
         Ending::Cancel => (rotation.to, Refusal::NewSecretInUse, EventKind::ROTATION_CANCELLED),
     };
-    if !force && in_use(evidence, going, rotation.quiet_seconds, now) {
-        return Err(refusal);
+    if !force {
+        if in_use(key, rotation, going, evidence, now) {
+            return Err(refusal);
+        }
+        if ending == Ending::Complete && !evidence.iter().any(|of| of.number == rotation.to) {
+            return Err(Refusal::NewSecretUnused);
+        }
     }
-    Ok(Step::of(key, ended(key, ending, now), kind, by, now))
+    Ok(Some(Step::of(key, ended(key, ending, now), kind, by, now)))
 }
 
-/// Whether the secret of this number was seen within `quiet_seconds` before `now`.
-pub fn in_use(evidence: &[Evidence], number: u32, quiet_seconds: u32, now: Instant) -> bool {
-    evidence.iter().filter(|of| of.number == number).any(|of| of.last_seen.plus_seconds(quiet_seconds.into()) > now)
+/// Seconds that edges may take to report a use beyond the lease from which they answered.
+const REPORT_SECONDS: u32 = 3;
+
+/// Whether the secret of this number was seen within the quiet time of the rotation; that is at least as long as edges may
+/// take to report a use.
+pub fn in_use(key: &StoredKey, rotation: &Rotation, number: u32, evidence: &[Evidence], now: Instant) -> bool {
+    let quiet = rotation.quiet_seconds.max(key.record.max_staleness_seconds + REPORT_SECONDS);
+    evidence.iter().filter(|of| of.number == number).any(|of| of.last_seen.plus_seconds(quiet.into()) > now)
 }
 
 /// The secret that verifies outside of any rotation.
@@ -311,9 +330,27 @@ mod tests {
         let complete = |force, now| end(&overlap, Ending::Complete, force, &used, &actor(), now);
         assert_eq!(complete(false, at(3699)).unwrap_err(), Refusal::OldSecretInUse);
         assert!(complete(true, at(101)).is_ok());
-        let done = complete(false, at(3700)).unwrap().key;
+        let done = complete(false, at(3700)).unwrap().unwrap().key;
+        assert!(
+            end(&done, Ending::Complete, false, &used, &actor(), at(3701)).unwrap().is_none(),
+            "said twice, done once"
+        );
+        let unseen = end(&overlap, Ending::Complete, false, &used[..1], &actor(), at(3700));
+        assert_eq!(unseen.unwrap_err(), Refusal::NewSecretUnused);
         assert_eq!(stages(&done, at(3700)), [(1, Stage::Gone, false), (2, Stage::Active, true)]);
         assert_eq!(end(&done, Ending::Cancel, true, &[], &actor(), at(3701)).unwrap_err(), Refusal::NoRotation);
+    }
+
+    #[test]
+    fn a_quiet_time_is_never_shorter_than_reports_may_take() {
+        let mut key = key();
+        key.record.max_staleness_seconds = 60;
+        let terms = Terms { activate: Activate::Now, grace_seconds: 86_400, quiet_seconds: 0 };
+        let overlap = begin(&key, terms, digest(2), None, &actor(), at(0)).unwrap().key;
+        let used = [evidence(1, at(100)), evidence(2, at(100))];
+        let complete = |now| end(&overlap, Ending::Complete, false, &used, &actor(), now);
+        assert_eq!(complete(at(162)).unwrap_err(), Refusal::OldSecretInUse);
+        assert!(complete(at(163)).is_ok());
     }
 
     #[test]
@@ -321,7 +358,7 @@ mod tests {
         let overlap = begin(&key(), terms(Activate::Now, 100), digest(2), None, &actor(), at(0)).unwrap().key;
         let refused = end(&overlap, Ending::Cancel, false, &[evidence(2, at(1))], &actor(), at(2));
         assert_eq!(refused.unwrap_err(), Refusal::NewSecretInUse);
-        let back = end(&overlap, Ending::Cancel, false, &[evidence(1, at(1))], &actor(), at(2)).unwrap().key;
+        let back = end(&overlap, Ending::Cancel, false, &[evidence(1, at(1))], &actor(), at(2)).unwrap().unwrap().key;
         assert_eq!(stages(&back, at(1000)), [(1, Stage::Active, true), (2, Stage::Gone, false)]);
         let again = begin(&back, terms(Activate::Now, 100), digest(3), None, &actor(), at(2000)).unwrap().key;
         assert_eq!(stages(&again, at(2000)), [(1, Stage::Retiring, true), (3, Stage::Active, true)]);
@@ -372,12 +409,20 @@ mod tests {
                     }
                     Act::Seen(number) => seen(&key, number, at(now)),
                     Act::Due => due(&key, at(now)),
-                    Act::End(ending, force) => end(&key, ending, force, &[evidence(1, at(now))], &actor(), at(now)).ok(),
+                    Act::End(ending, force) => end(&key, ending, force, &[evidence(1, at(now))], &actor(), at(now)).ok().flatten(),
                 };
                 if let Some(step) = done {
                     prop_assert_eq!(step.event.record.version, before.record.version + 1);
                     key = step.key;
                 }
+                // Whoever is woken for it has something to do, once: else it would be woken for ever.
+                let mut woken = key.clone();
+                if let Some(instant) = next_due(&woken) {
+                    woken = due(&woken, instant).unwrap().key;
+                    prop_assert_eq!(next_due(&woken), None);
+                }
+                let revoked = apply(&key, &Change::Revoke { reason: None }, &actor(), at(now)).unwrap().unwrap().key;
+                prop_assert_eq!(next_due(&revoked), None);
                 let live = key.secrets.iter().filter(|secret| secret.accepted(at(now))).count();
                 prop_assert!((1..=2).contains(&live), "{live} secrets verify");
                 prop_assert!(key.secrets.len() <= 3);

@@ -126,8 +126,8 @@ pub fn findings(record: &Record, used: &Used, now: Instant) -> Vec<Finding> {
                 .flatten(),
         );
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    findings
+    let of = |severity| findings.iter().filter(move |finding| finding.severity == severity).cloned();
+    [Severity::High, Severity::Medium, Severity::Low].into_iter().flat_map(of).collect()
 }
 
 /// The part of `held` that `asked` shows to be needed: it grants everything asked that `held` grants, and nothing that
@@ -140,9 +140,12 @@ pub fn narrower(held: &[Scope], asked: &[String]) -> Option<Vec<Scope>> {
         return None;
     }
     let granted = |text: &&String| Needed::parse(text).is_ok_and(|n| held.iter().any(|scope| scope.grants(&n)));
-    let mut proposed: Vec<Scope> = asked.iter().filter(granted).filter_map(|text| Scope::parse(text).ok()).collect();
-    proposed.sort();
-    proposed.dedup();
+    let mut proposed: Vec<Scope> = Vec::new();
+    for scope in asked.iter().filter(granted).filter_map(|text| Scope::parse(text).ok()) {
+        if let Err(at) = proposed.binary_search(&scope) {
+            proposed.insert(at, scope);
+        }
+    }
     let is_narrower = held.iter().any(|scope| !proposed.iter().any(|proposed| proposed.covers(scope)));
     (is_narrower && !proposed.is_empty()).then_some(proposed)
 }
@@ -248,10 +251,12 @@ impl Judged<'_> {
 
     fn shared(&self) -> Option<Finding> {
         let Record { name, owner, environment, .. } = self.record;
-        let mut others: Vec<&str> =
-            self.used.environments.iter().map(String::as_str).filter(|other| other != environment).collect();
-        others.sort_unstable();
-        others.dedup();
+        let mut others: Vec<&str> = Vec::new();
+        for other in self.used.environments.iter().map(String::as_str).filter(|other| other != environment) {
+            if let Err(at) = others.binary_search(&other) {
+                others.insert(at, other);
+            }
+        }
         if others.is_empty() {
             return None;
         }

@@ -14,6 +14,10 @@ export { core };
 export const faulty = join(root, 'build', 'worker-faulty');
 export const watched = ['counting.js', 'memory.js'].map((file) => join(root, 'tests', 'worker', file));
 
+/** What was started and may still run: a test that is ended for its time leaves nothing behind. */
+const running = new Set();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
 /** A running deployment. */
 export class Deployment {
   /**
@@ -34,6 +38,7 @@ export class Deployment {
 
   async run() {
     this.running = await startKeyward({ state: this.state, env: this.env, ...this.options });
+    running.add(this.running.process);
     this.url = this.running.url;
     this.port = this.running.ports.http;
   }
@@ -47,6 +52,7 @@ export class Deployment {
   async kill(signal) {
     this.running.process.kill(signal);
     await this.running.exited;
+    running.delete(this.running.process);
   }
 
   async stop() {

@@ -256,6 +256,18 @@ describe('inputs', () => {
     assert.deepEqual(after.data, before.data);
   });
 
+  test('a member given twice, and bytes that are no UTF-8, are refused: neither would be stored as it was meant', async () => {
+    const twice = await keyward.call('POST', '/v1/keys', '{"name":"n","owner":"o","allowed_ips":["192.0.2.1"],"allowed_ips":[]}');
+    assert.deepEqual([twice.status, /twice/.test(twice.body.detail)], [400, true]);
+    const nested = await keyward.call('POST', '/v1/keys', '{"name":"n","owner":"o","metadata":{"a":1,"a":2}}');
+    assert.equal(nested.status, 400);
+    const body = Buffer.from('{"name":"Stra\xdfe","owner":"o"}', 'latin1');
+    for (const framing of [`Content-Length: ${body.length}\r\n\r\n${body.toString('latin1')}`, `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body.toString('latin1')}\r\n0\r\n\r\n`]) {
+      const answer = await keyward.raw(Buffer.from(`POST /v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${keyward.adminKey}\r\n${framing}`, 'latin1'));
+      assert.match(answer, /^HTTP\/1.1 400 [^]*UTF-8/);
+    }
+  });
+
   test('32: a key cannot grant, enable or reach what it does not hold', async () => {
     const writer = await keyward.create({ name: 'writer', scopes: ['keyward.keys:write', '*:*'] });
     const wide = await keyward.create({ name: 'wide', scopes: ['keyward.*:*'] });

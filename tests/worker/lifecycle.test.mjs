@@ -143,6 +143,7 @@ describe('lifecycle', () => {
       await pass(30 * SECOND);
       const again = (await post(`/v1/keys/${id}/revoke`, {})).body;
       assert.deepEqual([again.effective_by, again.revoked_at, again.confirmed], [first.effective_by, first.revoked_at, false]);
+      assert.match(again.log_head, /^[0-9]+-[0-9a-f]{64}$/);
       await pass(31 * SECOND);
       assert.equal((await post(`/v1/keys/${id}/revoke`, {})).body.confirmed, true);
       assert.equal(await keyward.verdict(key), 'REVOKED');
@@ -228,7 +229,9 @@ describe('lifecycle', () => {
       assert.deepEqual([status, body.rotation.status], [200, 'completed']);
       assert.equal(await keyward.verdict(key), 'ROTATED_OUT');
       assert.equal(await keyward.verdict(next), 'VALID');
-      assert.equal((await post(`/v1/keys/${id}/rotations/current/complete`, {})).body.code, 'NO_ROTATION');
+      const again = await post(`/v1/keys/${id}/rotations/current/complete`, {});
+      assert.deepEqual([again.status, again.body.rotation.status, again.body.effective_by, again.body.log_head !== null], [200, 'completed', body.effective_by, true], 'said twice, done once');
+      assert.equal((await post(`/v1/keys/${id}/rotations/current/cancel`, {})).body.code, 'NO_ROTATION');
       assert.deepEqual((await history(keyward, id)).map(({ kind }) => kind), ['key.created', 'key.rotation_started', 'key.rotation_completed']);
     });
     const rotate404 = (id) => post(`/v1/keys/${id}/rotations`, {});
@@ -267,6 +270,21 @@ describe('lifecycle', () => {
       await pass(101 * SECOND);
       assert.equal(await keyward.verdict(key), 'ROTATED_OUT');
       assert.equal((await history(keyward, id))[2].kind, 'key.rotation_activated');
+    });
+
+    test('a rotation is not completed before the new secret was seen, and a quiet time is never shorter than reports take', async () => {
+      const { id, key } = await keyward.create({ max_staleness_seconds: 60 });
+      const { key: next } = await rotate(id, { activate: 'now', quiet_seconds: 0 });
+      const complete = async () => (await post(`/v1/keys/${id}/rotations/current/complete`, {})).body;
+      assert.equal((await complete()).code, 'NEW_SECRET_UNUSED');
+      assert.equal((await keyward.authorize(next)).status, 200);
+      assert.equal((await keyward.authorize(key)).status, 200);
+      // From a lease that another call asked for: reported at once, since a rotation is under way.
+      await until(async () => (await keyward.call('GET', `/v1/keys/${id}/rotations/current`)).body.secrets[0].calls === 1);
+      await pass(5 * SECOND);
+      assert.equal((await complete()).code, 'OLD_SECRET_IN_USE', 'edges may still hold later calls');
+      await pass(64 * SECOND);
+      assert.equal((await complete()).rotation.status, 'completed');
     });
 
     test('a rotation can be cancelled, which is refused while the new secret is in use', async () => {
@@ -432,12 +450,23 @@ describe('lifecycle', () => {
       assert.equal((await post('/v1/keys/import', JSON.stringify(row('sk_live_z1')), { key: reader.key })).status, 403);
     });
 
+    test('11: a text that begins like an imported key is refused in a URL', async () => {
+      for (const path of ['/v1/authorize?key=sk_live_4eC39HqLyjWDarjtT1', '/v1/keys?search=sk_live_4eC39HqLyjWDarjtT1', '/sk%5flive_4eC39HqLyjWDarjtT1']) {
+        assert.deepEqual((await keyward.call('GET', path)).body.code, 'KEY_IN_URL', path);
+      }
+    });
+
     test('invented texts with a foreign prefix are looked up within a budget of their network; others never', async () => {
       const codes = [];
       for (let i = 0; i < 70; i += 1) codes.push(await keyward.verdict(`sk_live_invented${i}`, { ip: '203.0.113.7' }));
       assert.deepEqual([codes.filter((code) => code === 'NOT_FOUND').length >= 50, codes.includes('UNAVAILABLE')], [true, true]);
       assert.ok(codes.filter((code) => code === 'NOT_FOUND').length <= 60);
       assert.equal(await keyward.verdict('sk_live_invented0', { ip: '203.0.113.7' }), 'NOT_FOUND', 'what is known to be absent costs nothing');
+      await send(row('sk_live_known'));
+      assert.equal(await keyward.verdict('sk_live_known', { ip: '198.51.100.8' }), 'VALID');
+      await pass(10 * SECOND);
+      for (let i = 0; i < 70; i += 1) await keyward.verdict(`sk_live_again${i}`, { ip: '203.0.113.7' });
+      assert.equal(await keyward.verdict('sk_live_known', { ip: '203.0.113.7' }), 'VALID', 'what was found once is not held up by what others invent');
       assert.equal(await keyward.verdict('sk_live_invented99', { ip: '198.51.100.7' }), 'NOT_FOUND');
       assert.equal(await keyward.verdict('rk_live_invented'), 'MALFORMED');
       assert.equal((await keyward.authorize('sk_live_invented98')).status, 401);
@@ -553,7 +582,7 @@ describe('a new root secret', () => {
       assert.equal((await keyward.call('GET', '/v1/audit/verify')).body.whole, true, 'the log chains on under the new one');
       assert.equal(await keyward.verdict(unused.key), 'VALID');
       const { body: list } = await keyward.call('GET', '/v1/keys');
-      await keyward.call('POST', `/v1/keys/${list.data.find(({ name }) => name === 'spare manager').id}/rotations`, { activate: 'now', grace_seconds: 0 });
+      await keyward.call('POST', `/v1/keys/${list.data.find(({ name }) => name === 'spare manager').id}/revoke`);
       await until(async () => (await report()).retired[0].can_go);
       delete keyward.env.KEYWARD_RETIRED_ROOT_SECRETS;
       await keyward.restart();

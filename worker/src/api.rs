@@ -246,7 +246,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         query: &[],
         takes: Takes::MaybeJson(openapi::ending),
         answers: Answers::Json(200, "EndedRotation"),
-        refuses: &[NO_SUCH_KEY, REVOKED, (409, "OLD_SECRET_IN_USE"), (409, "NO_ROTATION")],
+        refuses: &[NO_SUCH_KEY, REVOKED, (409, "OLD_SECRET_IN_USE"), (409, "NEW_SECRET_UNUSED"), (409, "NO_ROTATION")],
         run: run!(rotations::complete),
     },
     Endpoint {
@@ -352,7 +352,7 @@ pub async fn dispatch(isolate: &Isolate, request: &Request) -> Answer {
     // As it was sent: what maps unknown methods to GET must not decide what a request does.
     let method = request.host.method();
     let path = request.path();
-    if request.has_key_in_url() {
+    if request.has_key_in_url(&isolate.config.foreign) {
         return Err(Problem::key_in_url());
     }
     let Some((template, id)) = ENDPOINTS.iter().find_map(|endpoint| Some((endpoint.path, fits(endpoint.path, path)?)))
@@ -478,11 +478,9 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Reads JSON. The parser's words may repeat the input; where it stopped is enough to find the place.
+/// Reads JSON, in words that do not repeat the input.
 pub fn parse(text: &str) -> Result<Value, Problem> {
-    serde_json::from_str(text).map_err(|error| {
-        Problem::invalid(&format!("the body is not JSON: line {}, column {}", error.line(), error.column()))
-    })
+    keyward::fields::parse(text).map_err(|problem| Problem::invalid(&format!("the body {problem}")))
 }
 
 /// `GET /healthz`

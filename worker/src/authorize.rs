@@ -46,7 +46,7 @@ impl Wanted {
 
 pub fn authorize(isolate: Rc<Isolate>, request: Request) -> JsValue {
     let refuse = |problem: Problem| with_status(problem).respond(&request);
-    if request.has_key_in_url() {
+    if request.has_key_in_url(&isolate.config.foreign) {
         return refuse(Problem::key_in_url());
     }
     let wanted = match Wanted::read(&request, &isolate.config) {

@@ -15,7 +15,7 @@ use keyward::foreign::{Budget, Presented};
 use keyward::key::KeyText;
 use keyward::lease;
 use keyward::life::Actor;
-use keyward::record::{Stage, StoredKey};
+use keyward::record::StoredKey;
 use keyward::root::Digest;
 use keyward::scope::Needed;
 use keyward::time::Instant;
@@ -34,8 +34,9 @@ const MOST_BYTES: usize = 48 << 20;
 const MOST_QUESTIONS: usize = 10_000;
 /// What a lease without a key weighs, in bytes.
 const MARK_BYTES: usize = 800;
-/// How often a request looks for what another one's question brought, in milliseconds.
+/// How soon, and how often at the least, a request looks for what another one's question brought, in milliseconds.
 const LOOK_MS: u32 = 4;
+const SLOWEST_LOOK_MS: u32 = 64;
 /// How long after the last call what was seen is reported at the latest, in milliseconds.
 const REPORT_MS: i64 = 2_000;
 /// For how long one request's background work reports, in milliseconds: the runtime ends it after half a minute.
@@ -94,7 +95,8 @@ pub struct Leased {
     /// The constant members of a verify answer.
     pub members: OnceCell<String>,
     seen: Rc<Seen>,
-    announced: Cell<bool>,
+    /// Bits of the secrets whose use was reported at once.
+    announced: Cell<u64>,
     redigesting: Cell<bool>,
 }
 
@@ -125,7 +127,7 @@ impl Leased {
                 || Rc::new(Seen { id: id.to_owned(), used: RefCell::default(), waits: Cell::new(false) }),
                 |before| before.seen.clone(),
             ),
-            announced: Cell::new(false),
+            announced: Cell::new(0),
             redigesting: Cell::new(false),
         })
     }
@@ -301,6 +303,7 @@ impl Isolate {
         now: Instant,
     ) {
         let Some(secret) = judged.secret.and_then(|position| stored.secrets.get(position)) else { return };
+        let rotating = stored.rotation.as_ref().is_some_and(|rotation| rotation.is_open());
         {
             let mut seen = leased.seen.used.borrow_mut();
             for needed in about.needed.iter().filter(|_| judged.code == Code::Valid) {
@@ -308,14 +311,17 @@ impl Isolate {
             }
             let evidence = seen.of(secret.number, now);
             // Where calls come from costs a look at each; it is evidence during a rotation, and otherwise sampled.
-            if evidence.calls == 0 || stored.rotation.as_ref().is_some_and(|rotation| rotation.is_open()) {
+            if evidence.calls == 0 || rotating {
                 let (address, country, _) = about.caller.network();
                 evidence.came_from(address, country.as_deref());
             }
             evidence.count(now);
         }
-        if secret.status == Stage::Pending && !leased.announced.replace(true) {
-            // The authority waits for the first use of a new secret: the old one's days are counted from it.
+        let bit = 1 << (secret.number % 64);
+        if rotating && leased.announced.get() & bit == 0 {
+            // Once in a lease and secret: the authority waits for the first use of a new one, and must not let an old one go
+            // that is in use here.
+            leased.announced.set(leased.announced.get() | bit);
             let seen = leased.seen.clone();
             host::background(async move { seen.report().await });
         }
@@ -409,11 +415,11 @@ impl Isolate {
             let key = presented.as_key(&self.config.brand, &id);
             last = match self.in_hand(&key, about).flatten().filter(|_| !fresh) {
                 Some(verified) => verified,
-                None if !self.foreign.borrow_mut().spend(&payer, clock()) => return Verified::unavailable(),
+                None if !self.foreign.borrow_mut().spend(&payer, &id, clock()) => return Verified::unavailable(),
                 None => {
                     let verified = self.verify_with_authority(&key, request_id, about, fresh).await;
                     if verified.code != Code::NotFound {
-                        self.foreign.borrow_mut().refund(&payer);
+                        self.foreign.borrow_mut().refund(&payer, &id);
                     }
                     verified
                 }
@@ -443,11 +449,13 @@ impl Isolate {
     /// Waits for a question about `id` that is under way: `None` where there is none, or what it brings cannot serve others;
     /// `Some(None)` where it gets no answer.
     async fn join(&self, id: &str) -> Option<Option<Rc<Leased>>> {
+        let mut pause = LOOK_MS;
         loop {
             let now = clock();
             let since = self.asking.borrow().get(id).copied();
             let since = since.filter(|since| now.millis() - since.millis() < i64::from(PATIENCE_MS))?;
-            host::pause(LOOK_MS).await;
+            host::pause(pause).await;
+            pause = (pause * 2).min(SLOWEST_LOOK_MS);
             let in_hand = self.leases.borrow_mut().get(id, clock()).cloned();
             match in_hand {
                 Some(leased) if matches!(leased.held, Held::Strict) => return None,

@@ -1,22 +1,38 @@
 import { waitUntil } from 'cloudflare:workers';
 
-/** Reads a body of at most `most` bytes; `undefined` for a longer one, which is not read to its end. */
+/** Strict: what is no UTF-8 would otherwise be stored as something else. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Reads a body of at most `most` bytes; `undefined` for a longer one, which is not read to its end; `false` for no UTF-8. */
 export function readBody(request, most) {
   const length = request.headers.get('content-length');
-  if (length !== null) return Number(length) > most ? Promise.resolve(undefined) : request.text();
+  if (length !== null) return Number(length) > most ? Promise.resolve(undefined) : request.arrayBuffer().then(decode);
   return request.body === null ? Promise.resolve('') : readChunks(request.body, most);
 }
 
+function decode(bytes) {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return false;
+  }
+}
+
 async function readChunks(body, most) {
-  const decoder = new TextDecoder();
-  let text = '';
+  const chunks = [];
   let seen = 0;
   for await (const chunk of body) {
     seen += chunk.byteLength;
     if (seen > most) return undefined;
-    text += decoder.decode(chunk, { stream: true });
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  const bytes = new Uint8Array(seen);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return decode(bytes);
 }
 
 /** What `answer(request, body)` answers once the body is there; the body is `null` where it never came to its end. */

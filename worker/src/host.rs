@@ -109,16 +109,19 @@ pub enum Body {
     Text(String),
     /// It has more bytes than were asked for.
     TooLong,
+    /// It is not UTF-8.
+    NotText,
     /// It ended before it was whole.
     Broken,
 }
 
 impl Body {
-    /// As `host.js` hands it over: a string, `undefined`, `null`.
+    /// As `host.js` hands it over: a string, `undefined`, `false`, `null`.
     pub fn of(value: &JsValue) -> Self {
         match value.as_string() {
             Some(text) => Self::Text(text),
             None if value.is_undefined() => Self::TooLong,
+            None if value.is_falsy() && !value.is_null() => Self::NotText,
             None => Self::Broken,
         }
     }

@@ -44,8 +44,10 @@ async fn take(call: &Call<'_>, text: &str) -> Value {
     let config = &isolate.config;
     let invalid =
         |invalid: &Invalid| json!({"status": "invalid", "field": invalid.field, "detail": invalid.to_string()});
-    // Where it stopped is enough; the parser's own words may repeat the input.
-    let Ok(body) = serde_json::from_str(text) else { return invalid(&Invalid::new("", "the line is not JSON")) };
+    let body = match keyward::fields::parse(text) {
+        Ok(body) => body,
+        Err(problem) => return invalid(&Invalid::new("", format!("the line {problem}"))),
+    };
     let row = match Row::read(body, &config.foreign, &config.environments, clock()) {
         Ok(row) => row,
         Err(error) => return invalid(&error),

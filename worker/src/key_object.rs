@@ -15,7 +15,7 @@ use keyward::draft::patched;
 use keyward::evidence::Use;
 use keyward::life::{self, Actor, Event, EventKind, Refusal, Settled, Step, beyond_key, beyond_reach};
 use keyward::record::{Stage, Status, StoredKey};
-use keyward::rotation::{self, Rotation, in_use};
+use keyward::rotation::{self, in_use};
 use keyward::scope::{Needed, Scope};
 use keyward::time::Instant;
 use keyward::verify::{Code, Facts, weigh};
@@ -65,11 +65,16 @@ impl KeyObject {
         let message = serde_json::from_str(&message).map_err(|e| JsValue::from_str(&e.to_string()))?;
         self.compare().await.inspect_err(|_| self.forget())?;
         let mut reply = self.decide(message).inspect_err(|_| self.forget())?;
-        if self.unsent.replace(false) {
-            let head = self.send().await.inspect_err(|_| self.forget())?;
-            if let FromKey::Changed(changed) = &mut reply {
-                changed.log_head = head;
+        let unsent = self.unsent.replace(false);
+        match &mut reply {
+            // A receipt has a head of the log, also where it is asked for again.
+            FromKey::Changed(changed) => {
+                changed.log_head = self.send(true).await.inspect_err(|_| self.forget())?;
             }
+            _ if unsent => {
+                self.send(false).await.inspect_err(|_| self.forget())?;
+            }
+            _ => {}
         }
         serde_json::to_string(&reply).map_err(|e| JsValue::from_str(&e.to_string()))
     }
@@ -80,7 +85,7 @@ impl KeyObject {
             self.compare().await.inspect_err(|_| self.forget())?;
             self.current(clock()).inspect_err(|_| self.forget())?;
             self.unsent.set(false);
-            self.send().await?;
+            self.send(false).await?;
         }
         Ok(())
     }
@@ -195,7 +200,7 @@ impl KeyObject {
                 if let Some(forbidden) = forbidden(&held, &key) {
                     return Ok(forbidden);
                 }
-                let step = rotation::end(&key, ending, force, &self.seen()?.secrets, &by, now).map(Some);
+                let step = rotation::end(&key, ending, force, &self.seen()?.secrets, &by, now);
                 self.take(key, step, now)?
             }
         })
@@ -294,7 +299,7 @@ impl KeyObject {
         let Some(rotation) = key.rotation.clone() else { return Ok(None) };
         let mut seen = self.seen()?;
         seen.keep(&[rotation.from, rotation.to]);
-        let in_use = |number: &u32| in_use(&seen.secrets, *number, rotation.quiet_seconds, now);
+        let in_use = |number: &u32| in_use(key, &rotation, *number, &seen.secrets, now);
         let in_use = [rotation.from, rotation.to].into_iter().filter(in_use).collect();
         let of_rotation = |secret: &keyward::record::ShownSecret| [rotation.from, rotation.to].contains(&secret.number);
         let secrets = key.shown_secrets().into_iter().filter(of_rotation).collect();
@@ -382,12 +387,13 @@ impl KeyObject {
         Ok(())
     }
 
-    /// Sets the wake-up, then tries to hand on what waits. Answers the head of the log, where it has all of it. What is
-    /// stored is stored: that its event is late is no reason to call a change failed.
-    async fn send(&self) -> Result<Option<String>, StorageError> {
+    /// Sets the wake-up, then tries to hand on what waits. Answers the head of the log, where it has all of it, and there was
+    /// anything to tell it or the head is `wanted` anyway. What is stored is stored: that its event is late is no reason to
+    /// call a change failed.
+    async fn send(&self, wanted: bool) -> Result<Option<String>, StorageError> {
         // First, and with the write, since nothing was awaited in between: an event without a wake-up would be stuck.
         self.wake(RETRY_MS).await?;
-        let delivered = outbox::deliver(&self.store, &self.env).await;
+        let delivered = outbox::deliver(&self.store, &self.env, wanted).await;
         match &delivered {
             Err(error) => worker::console_error!("outbox: {}", error.0),
             // Another message may have written in the meantime; then it sees to its own.
@@ -399,9 +405,8 @@ impl KeyObject {
 
     /// Wakes the object in so many milliseconds, or earlier, when something is due; not at all if neither.
     async fn wake(&self, milliseconds: i64) -> Result<(), StorageError> {
-        let key = self.stored()?;
-        let rotation = key.and_then(|key| key.rotation).filter(Rotation::is_open);
-        let due = rotation.and_then(|rotation| rotation.ends_at).map(|end| (end.millis() - clock().millis()).max(0));
+        let due = self.stored()?.as_ref().and_then(rotation::next_due);
+        let due = due.map(|end| (end.millis() - clock().millis()).max(0));
         match milliseconds.min(due.unwrap_or(i64::MAX)) {
             i64::MAX => self.store.sleep().await,
             next => self.store.wake_in(next).await,

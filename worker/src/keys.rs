@@ -258,6 +258,11 @@ pub fn refused(refusal: Refusal) -> Problem {
             "The old secret is still in use",
             "rotation.secrets says from where; deploy the new one there, or send {\"force\": true}",
         ),
+        Refusal::NewSecretUnused => conflict(
+            "NEW_SECRET_UNUSED",
+            "The new secret was never seen",
+            "whoever calls may not have it yet; deploy it first, or send {\"force\": true}",
+        ),
         Refusal::NewSecretInUse => conflict(
             "NEW_SECRET_IN_USE",
             "The new secret is already in use",

@@ -204,7 +204,17 @@ fn operation(endpoint: &Endpoint, config: &Config) -> Value {
         }
     };
     let mut responses = Map::new();
-    responses.insert(status.to_string(), json!({"description": "Done", "content": success, "headers": headers()}));
+    let mut about = headers();
+    if let Answers::Lines("LogRow") = endpoint.answers {
+        about["Keyward-Log-Head"] =
+            json!({"description": "Head of the log", "required": true, "schema": {"type": "string"}});
+        about["Link"] = json!({"description": "The next page, where there is one", "schema": {"type": "string"}});
+    }
+    if matches!(endpoint.takes, Takes::Creation(_) | Takes::MaybeCreation(_)) {
+        about["Idempotency-Replayed"] =
+            json!({"description": "`true`, where nothing was created", "schema": {"type": "string"}});
+    }
+    responses.insert(status.to_string(), json!({"description": "Done", "content": success, "headers": about}));
     let mut refusals: Vec<(u16, Vec<&str>)> = vec![(400, vec!["INVALID_REQUEST", "KEY_IN_URL"])];
     let mut refuse = |status: u16, code: &'static str| match refusals.iter_mut().find(|(known, _)| *known == status) {
         Some((_, codes)) => codes.push(code),
@@ -226,7 +236,7 @@ fn operation(endpoint: &Endpoint, config: &Config) -> Value {
     }
     refuse(500, "INTERNAL_ERROR");
     for (status, codes) in refusals {
-        responses.insert(status.to_string(), problem(&codes));
+        responses.insert(status.to_string(), problem(status, &codes));
     }
     let mut operation = json!({"operationId": endpoint.name, "summary": endpoint.summary, "responses": responses});
     if !parameters.is_empty() {
@@ -246,6 +256,12 @@ fn operation(endpoint: &Endpoint, config: &Config) -> Value {
 }
 
 fn authorize(config: &Config) -> Value {
+    let refused = |status: u16, codes: &[&str]| {
+        let mut problem = problem(status, codes);
+        problem["headers"]["Keyward-Status"] =
+            json!({"description": "The status once more", "schema": {"type": "string"}});
+        problem
+    };
     let scope = json!({"name": "scope", "in": "query", "description": "A scope that the call needs; may be repeated", "style": "form", "explode": true,
         "schema": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9._-]{1,49}:[a-z0-9._-]{1,49}$"}}});
     let environment = json!({"name": "environment", "in": "query", "description": "The environment that the key must be for", "schema": {"enum": config.environments}});
@@ -262,11 +278,11 @@ fn authorize(config: &Config) -> Value {
         "parameters": [scope, environment],
         "responses": {
             "200": {"description": "Accepted", "headers": about},
-            "400": problem(&["INVALID_REQUEST", "KEY_IN_URL", "SEVERAL_CREDENTIALS"]),
-            "401": problem(&["UNAUTHORIZED"]),
-            "403": problem(&["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"]),
-            "500": problem(&["INTERNAL_ERROR"]),
-            "503": problem(&["UNAVAILABLE"]),
+            "400": refused(400, &["INVALID_REQUEST", "KEY_IN_URL", "SEVERAL_CREDENTIALS"]),
+            "401": refused(401, &["UNAUTHORIZED"]),
+            "403": refused(403, &["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"]),
+            "500": refused(500, &["INTERNAL_ERROR"]),
+            "503": refused(503, &["UNAVAILABLE"]),
         },
     }})
 }
@@ -275,9 +291,14 @@ fn headers() -> Value {
     json!({"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}})
 }
 
-fn problem(codes: &[&str]) -> Value {
+fn problem(status: u16, codes: &[&str]) -> Value {
+    let mut headers = headers();
+    if matches!(status, 401 | 403) {
+        headers["WWW-Authenticate"] =
+            json!({"description": "A challenge (RFC 6750), where another key would do", "schema": {"type": "string"}});
+    }
     let schema = json!({"allOf": [reference("Problem"), {"properties": {"code": {"enum": codes}}}]});
-    json!({"description": codes.join(", "), "headers": headers(), "content": {"application/problem+json": {"schema": schema}}})
+    json!({"description": codes.join(", "), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
 }
 
 fn reference(name: &str) -> Value {

@@ -35,13 +35,16 @@ pub fn is_empty(store: &Store) -> Result<bool, StorageError> {
 }
 
 /// Hands everything that waits to the project's object and forgets what it took. On failure everything stays. Answers the
-/// head of the log after the last event, if there was one.
-pub async fn deliver(store: &Store, env: &JsValue) -> Result<Option<String>, StorageError> {
+/// head of the log after the last event; where nothing waits only if it is `wanted`.
+pub async fn deliver(store: &Store, env: &JsValue, wanted: bool) -> Result<Option<String>, StorageError> {
     let mut head = None;
     loop {
         let rows = store.rows("SELECT number, event FROM outbox ORDER BY number LIMIT 50", vec![])?;
-        let Some(last) = rows.last() else { return Ok(head) };
-        let last = number(&last[0])?;
+        let last = match rows.last() {
+            None if head.is_some() || !wanted => return Ok(head),
+            None => 0,
+            Some(last) => number(&last[0])?,
+        };
         let read = |row: &Vec<worker::SqlStorageValue>| {
             let event = serde_json::from_str(text(&row[1])?).map_err(|e| StorageError(e.to_string()))?;
             Ok((number(&row[0])?, event))

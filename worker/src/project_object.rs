@@ -14,7 +14,7 @@ use keyward::audit::{AuditKeys, Checker, Head, Row};
 use keyward::evidence::Use;
 use keyward::idempotency::{Asked, REMEMBERED_SECONDS};
 use keyward::life::Event;
-use keyward::record::{Record, ShownSecret, Stage};
+use keyward::record::{Record, ShownSecret, Stage, Status};
 use keyward::safety::{Used, findings};
 use keyward::time::Instant;
 use serde::Serialize;
@@ -85,7 +85,7 @@ impl ProjectObject {
                     vec![],
                 )?;
                 // Which root secrets these keys need is known when they are next used.
-                self.store.run("INSERT INTO roots (id, root) SELECT id, 'unknown' FROM keys", vec![])?;
+                self.store.run("INSERT INTO roots (id, root) SELECT id, 'unknown' FROM key_index WHERE status != 'revoked'", vec![])?;
                 for row in self.store.rows("SELECT entry FROM log ORDER BY position", vec![])? {
                     self.append(text(&row[0])?, keys)?;
                 }
@@ -162,7 +162,9 @@ impl ProjectObject {
             ],
         )?;
         self.store.run("DELETE FROM roots WHERE id = ?", vec![id.into()])?;
-        for secret in event.secrets.iter().filter(|secret| secret.status != Stage::Gone) {
+        // What can never verify again needs no root secret.
+        let live = |secret: &&ShownSecret| secret.status != Stage::Gone && record.status != Status::Revoked;
+        for secret in event.secrets.iter().filter(live) {
             let values = vec![secret.root.to_string().into(), id.into()];
             self.store.run("INSERT OR IGNORE INTO roots (root, id) VALUES (?, ?)", values)?;
         }
@@ -339,7 +341,11 @@ impl ProjectObject {
             "SELECT position, entry FROM chain WHERE position < ? ORDER BY position DESC LIMIT ?",
             vec![before, SqlStorageValue::Integer(i64::from(limit) + 1)],
             limit,
-            |row| parsed(&row[1]).map(Some),
+            |row| {
+                let mut entry: Value = parsed(&row[1])?;
+                entry["position"] = number(&row[0])?.into();
+                Ok(Some(entry))
+            },
         )
     }
 

@@ -2,6 +2,7 @@
 
 use crate::host::{self, Body, Header};
 use crate::response::{Problem, next_number, request_id};
+use keyward::foreign::{Prefix, Presented};
 use keyward::key::holds_key;
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
@@ -67,10 +68,15 @@ impl Request {
         })
     }
 
-    /// Whether a whole key stands anywhere in the URL, where logs and histories would keep it.
-    pub fn has_key_in_url(&self) -> bool {
+    /// Whether a whole key stands anywhere in the URL, where logs and histories would keep it: one of keyward's own, or a text
+    /// that begins like one of another system.
+    pub fn has_key_in_url(&self, foreign: &[Prefix]) -> bool {
         let target = self.target();
-        holds_key(target) || (target.contains('%') && holds_key(&decoded(target)))
+        let has_key = |text: &str| {
+            let words = || text.split(['/', '?', '&', '=', '#']);
+            holds_key(text) || (!foreign.is_empty() && words().any(|word| Presented::of(word, foreign).is_some()))
+        };
+        has_key(target) || (target.contains('%') && has_key(&decoded(target)))
     }
 
     /// The one credential of the request.
@@ -140,6 +146,7 @@ pub fn body_text(body: Body, most: u32) -> Result<String, Problem> {
     match body {
         Body::Text(text) => Ok(text),
         Body::TooLong => Err(Problem::invalid(&format!("the body is longer than {most} bytes"))),
+        Body::NotText => Err(Problem::invalid("the body is not UTF-8")),
         Body::Broken => Err(Problem::invalid("the body ended before it was whole")),
     }
 }

@@ -50,7 +50,8 @@ pub async fn begin(call: &Call<'_>) -> Answer {
         Ok(FromKey::Changed(changed)) => {
             let body = json!({
                 "rotation": changed.rotation.as_ref().map(shown), "key": key.expose(),
-                "effective_by": changed.settled.effective_by, "log_head": changed.log_head,
+                "effective_by": changed.settled.effective_by, "confirmed": changed.settled.confirmed,
+                "log_head": changed.log_head,
             });
             Ok(json(call.request, 201, &body))
         }

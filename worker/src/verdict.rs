@@ -123,7 +123,7 @@ pub fn verify_at_once(isolate: Rc<Isolate>, request: Request) -> JsValue {
         static GO_ON: JsValue = Closure::<dyn Fn(host::Request, JsValue) -> JsValue>::new(go_on).into_js_value();
     }
     let in_order = request.host.method() == "POST"
-        && !request.has_key_in_url()
+        && !request.has_key_in_url(&isolate.config.foreign)
         && match (request.credential(), Needed::parse(SCOPE)) {
             (Credential::Bearer(text), Ok(needed)) => {
                 let about = About { environment: None, needed: &[needed], caller: &request };
