@@ -314,10 +314,16 @@ function report(times, rates, disk, memory) {
       { what: `${levels[level]}: the object of one key`, measured: { median: object / (1 << 10) }, unit: 'KB' },
     ]),
   });
-  results.push({
-    title: 'Linear memory of an edge',
-    lines: Object.entries(memory).map(([what, measured]) => ({ what, measured: { median: measured }, unit: 'MB', ...(what === 'before' ? {} : { bound: { atMost: MOST_MEMORY } }) })),
-  });
+  results.push(ofMemory(memory));
+  return printed(results);
+}
+
+const ofMemory = (memory) => ({
+  title: 'Linear memory of an edge',
+  lines: Object.entries(memory).map(([what, measured]) => ({ what, measured: { median: measured }, unit: 'MB', ...(what === 'before' ? {} : { bound: { atMost: MOST_MEMORY } }) })),
+});
+
+function printed(results) {
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
   return `${machine}${SCALE === 1 ? '' : `; sizes × ${SCALE}`}\n\n${table(results)}`;
 }
@@ -326,7 +332,9 @@ const began = Date.now();
 const stores = [];
 process.once('exit', () => stores.forEach((store) => store.remove()));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-for (const level of LEVELS) {
+// `-- --memory`: the edge alone, in a minute or two.
+const onlyMemory = process.argv.includes('--memory');
+for (const level of onlyMemory ? LEVELS.slice(0, 1) : LEVELS) {
   const store = new Store();
   const like = stores.find(({ real }) => real.length === level.objects);
   stores.push(store);
@@ -335,6 +343,12 @@ for (const level of LEVELS) {
   await store.fill(level);
 }
 for (const store of stores) await store.settle();
+if (onlyMemory) {
+  const memory = ofMemory(await edgeMemory(stores[0]));
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  process.stdout.write(printed([memory]));
+  process.exit();
+}
 // First, because a process in which never many objects were awake opens each more slowly, whatever else it holds.
 const rates = await creations(stores);
 const times = await measure(stores);

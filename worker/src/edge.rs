@@ -29,7 +29,7 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// Leases that an isolate keeps at most, and what they may weigh together.
 const MOST_LEASES: usize = 100_000;
-const MOST_BYTES: usize = 48 << 20;
+const MOST_BYTES: usize = 38 << 20;
 /// Questions under way that are remembered at most.
 const MOST_QUESTIONS: usize = 10_000;
 /// What a lease without a key weighs, in bytes.
