@@ -146,7 +146,7 @@ pub fn body_text(body: Body, most: u32) -> Result<String, Problem> {
     match body {
         Body::Text(text) => Ok(text),
         Body::TooLong => Err(Problem::invalid(&format!("the body is longer than {most} bytes"))),
-        Body::NotText => Err(Problem::invalid("the body is not UTF-8")),
+        Body::NotText => Err(Problem::invalid("the body is not UTF-8, or holds its replacement character U+FFFD")),
         Body::Broken => Err(Problem::invalid("the body ended before it was whole")),
     }
 }
