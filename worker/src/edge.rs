@@ -60,7 +60,8 @@ pub struct Isolate {
     foreign: RefCell<Budget>,
     /// What waits to be reported, and from when, the earliest first.
     unreported: RefCell<VecDeque<(Instant, Rc<Seen>)>>,
-    reporting: Cell<bool>,
+    /// Until when a request's background work reports them, if one does.
+    reporting: Cell<Option<Instant>>,
 }
 
 thread_local! {
@@ -213,7 +214,7 @@ impl Isolate {
                 asking: RefCell::default(),
                 foreign: RefCell::default(),
                 unreported: RefCell::default(),
-                reporting: Cell::new(false),
+                reporting: Cell::new(None),
             });
             Ok(ISOLATE.with(|isolate| isolate.get_or_init(|| made).clone()))
         })
@@ -596,11 +597,14 @@ impl Isolate {
         seen.waits.set(true);
         unreported.push_back((now.plus_millis(REPORT_MS), seen.clone()));
         drop(unreported);
-        if !self.reporting.replace(true) {
+        // One that the runtime has ended before its time is known by that it is overdue.
+        if self.reporting.get().is_none_or(|end| end.plus_millis(2 * i64::from(PATIENCE_MS)) < now) {
+            let end = now.plus_millis(REPORTER_MS);
+            self.reporting.set(Some(end));
             host::background(async move {
                 if let Ok(isolate) = Self::current() {
-                    isolate.report(now.plus_millis(REPORTER_MS)).await;
-                    isolate.reporting.set(false);
+                    isolate.report(end).await;
+                    isolate.reporting.set(None);
                 }
             });
         }
