@@ -152,6 +152,19 @@ describe('keys', () => {
       }
     };
     assert.deepEqual(await spent(invent), [0, 0], 'invented');
+    // 34: a real id and invented secrets: one question a second, in whatever number they come.
+    const { id } = core.parseKey(key);
+    const start = Date.now();
+    const [asked] = await spent(async () => {
+      for (let i = 0; i < 300; i += 10) {
+        await Promise.all(Array.from({ length: 10 }, async (_, j) => {
+          const { status } = await keyward.authorize(forge({ id, secret: String(i + j).padStart(27, '0') }));
+          assert.equal(status, 401);
+        }));
+      }
+    });
+    assert.ok(asked <= 1 + (Date.now() - start) / 1000, `${asked} questions in ${Date.now() - start} ms`);
+    assert.equal((await keyward.authorize(key)).status, 200);
   });
 
   test('an id in a problem document, in its header and in the log is the same', async () => {

@@ -302,7 +302,7 @@ describe('lifecycle', () => {
       assert.equal(await keyward.verdict(key), 'ROTATED_OUT', 'without grace, on suspicion');
     });
 
-    test('a real id with invented secrets is asked about at most once a second', async () => {
+    test('calls with a new secret that come while an edge asks about it wait for the answer', async () => {
       const { id, key } = await keyward.create({ max_staleness_seconds: 60 });
       await keyward.authorize(key);
       const { key: next } = await rotate(id);
