@@ -261,16 +261,6 @@ impl StoredKey {
     pub fn shown_secrets(&self) -> Vec<ShownSecret> {
         self.secrets.iter().map(|secret| secret.shown(&self.record)).collect()
     }
-
-    /// The secret of this number.
-    pub fn secret(&self, number: u32) -> Option<&Secret> {
-        self.secrets.iter().find(|secret| secret.number == number)
-    }
-
-    /// Its record as it is answered, with its secrets.
-    pub fn shown(&self, now: Instant) -> Value {
-        self.record.shown_with(&self.shown_secrets(), now)
-    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub fn asked(call: &Call<'_>, body: &str) -> Result<Option<Asked>, Problem> {
     asked.map(Some).map_err(|problem| Invalid::new("Idempotency-Key", problem).into())
 }
 
-pub fn reused() -> Problem {
+fn reused() -> Problem {
     Problem::new(
         422,
         "IDEMPOTENCY_KEY_REUSED",
@@ -96,14 +96,14 @@ fn replayed(call: &Call<'_>, record: &Record, secrets: &[ShownSecret]) -> JsValu
     answer(call.request, 201, "application/json", &[("Idempotency-Replayed", "true".to_owned())], &body)
 }
 
-pub fn object(value: Value) -> Map<String, Value> {
+fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
     }
 }
 
-pub fn not_held(scope: &Scope) -> Problem {
+fn not_held(scope: &Scope) -> Problem {
     let detail = format!("{} can only be granted, enabled or written to by a key that holds it", scope.as_str());
     Problem::new(403, "SCOPE_NOT_HELD", "The key does not hold that scope itself", detail)
 }
@@ -222,26 +222,38 @@ pub async fn revoke(call: &Call<'_>) -> Answer {
 
 /// Has a change carried out by the key's authority.
 pub async fn change(call: &Call<'_>, message: &ToKey) -> Result<Changed, Problem> {
-    let id = call.key_id()?;
-    let reply = call.isolate.to_key(id, message).await;
-    call.isolate.forget(id);
-    match reply {
-        Ok(FromKey::Changed(changed)) => Ok(*changed),
-        Ok(FromKey::Refused { refusal, rotation }) => {
-            let mut problem = refused(refusal);
-            let rotation = rotation.filter(|_| refusal != Refusal::Revoked);
-            problem.extra.extend(rotation.map(|shown| ("rotation", crate::rotations::shown(&shown))));
-            Err(problem)
-        }
-        Ok(FromKey::Forbidden { scope }) => Err(not_held(&scope)),
-        Ok(FromKey::Invalid { field, problem }) => Err(Invalid::new(field, problem).into()),
-        Ok(FromKey::Taken) => Err(reused()),
-        Ok(FromKey::Absent) => Err(Problem::no_such_key()),
-        _ => Err(Problem::unavailable()),
+    match told(call, message).await? {
+        FromKey::Changed(changed) => Ok(*changed),
+        other => Err(unchanged(other)),
     }
 }
 
-pub fn refused(refusal: Refusal) -> Problem {
+/// What the key's authority answers to a change; this edge's own lease is over with it.
+pub async fn told(call: &Call<'_>, message: &ToKey) -> Result<FromKey, Problem> {
+    let id = call.key_id()?;
+    let reply = call.isolate.to_key(id, message).await;
+    call.isolate.forget(id);
+    reply.map_err(|_| Problem::unavailable())
+}
+
+/// Why a change was not made.
+pub fn unchanged(reply: FromKey) -> Problem {
+    match reply {
+        FromKey::Refused { refusal, rotation } => {
+            let mut problem = refused(refusal);
+            let rotation = rotation.filter(|_| refusal != Refusal::Revoked);
+            problem.extra.extend(rotation.map(|shown| ("rotation", crate::rotations::shown(&shown))));
+            problem
+        }
+        FromKey::Forbidden { scope } => not_held(&scope),
+        FromKey::Invalid { field, problem } => Invalid::new(field, problem).into(),
+        FromKey::Taken => reused(),
+        FromKey::Absent => Problem::no_such_key(),
+        _ => Problem::unavailable(),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
     let conflict = |code, title, detail: &str| Problem::new(409, code, title, detail);
     match refusal {
         Refusal::Revoked => conflict("KEY_REVOKED", "The key is revoked", "revocation is final; create another key"),

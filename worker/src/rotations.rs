@@ -2,7 +2,7 @@
 
 use crate::api::{Answer, Call};
 use crate::host::clock;
-use crate::keys::{asked, change, random, refused, reused, settled, waiting};
+use crate::keys::{asked, change, random, settled, told, unchanged, waiting};
 use crate::messages::{Changed, FromKey, RotationShown, ToKey};
 use crate::response::{Problem, answer, json};
 use keyward::error::Invalid;
@@ -43,11 +43,8 @@ pub async fn begin(call: &Call<'_>) -> Answer {
     let key = Key::renew(&record.brand, &record.environment, id, &mut random)?;
     let digest = isolate.config.peppers.digest(&key.parts());
     let message = ToKey::Rotate { terms, digest, asked_as, by: call.actor(), held: call.held() };
-    // Asked here and not through `change`, which knows nothing of repetitions.
-    let reply = isolate.to_key(id, &message).await;
-    isolate.forget(id);
-    match reply {
-        Ok(FromKey::Changed(changed)) => {
+    match told(call, &message).await? {
+        FromKey::Changed(changed) => {
             let body = json!({
                 "rotation": changed.rotation.as_ref().map(shown), "key": key.expose(),
                 "effective_by": changed.settled.effective_by, "confirmed": changed.settled.confirmed,
@@ -55,16 +52,12 @@ pub async fn begin(call: &Call<'_>) -> Answer {
             });
             Ok(json(call.request, 201, &body))
         }
-        Ok(FromKey::Repeated(rotation)) => {
+        FromKey::Repeated(rotation) => {
             let body = format!("{}\n", json!({ "rotation": shown(&rotation) }));
             let replayed = [("Idempotency-Replayed", "true".to_owned())];
             Ok(answer(call.request, 201, "application/json", &replayed, &body))
         }
-        Ok(FromKey::Taken) => Err(reused()),
-        Ok(FromKey::Forbidden { scope }) => Err(crate::keys::not_held(&scope)),
-        Ok(FromKey::Refused { refusal, .. }) => Err(refused(refusal)),
-        Ok(FromKey::Absent) => Err(Problem::no_such_key()),
-        _ => Err(Problem::unavailable()),
+        other => Err(unchanged(other)),
     }
 }
 
