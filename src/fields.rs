@@ -2,7 +2,8 @@
 //! a restriction that was misspelt must not be silently absent.
 //!
 //! The same code that reads a body also describes it ([`Fields::describe`]): run without a body, each call notes what it
-//! would take as JSON Schema. So the description cannot differ from what is served.
+//! would take as JSON Schema. So the description cannot differ from what is served. What only describes is compiled in with
+//! the feature `describe`, which the Worker is built without: its document is written at build time.
 
 use crate::error::Invalid;
 use crate::key::holds_key;
@@ -108,8 +109,9 @@ pub struct Shape {
 impl Shape {
     fn schema(&self) -> Value {
         let mut schema = json!({"type": "string", "maxLength": self.most});
-        if let Some(pattern) = self.pattern {
-            schema["pattern"] = pattern.into();
+        match self.pattern {
+            Some(pattern) => schema["pattern"] = pattern.into(),
+            None => schema["minLength"] = 1.into(),
         }
         if !self.example.is_empty() {
             schema["examples"] = json!([self.example]);
@@ -144,12 +146,16 @@ impl Fields {
 
     /// Whether nothing is read and everything described: values are then placeholders, and judging them is pointless.
     pub fn is_description(&self) -> bool {
-        self.described.is_some()
+        cfg!(any(test, feature = "describe")) && self.described.is_some()
     }
 
     /// Notes an optional field, where this is a description.
-    fn note(&mut self, field: &str, mut schema: Value, required: bool) -> bool {
+    fn note(&mut self, field: &str, schema: impl FnOnce() -> Value, required: bool) -> bool {
+        if !self.is_description() {
+            return false;
+        }
         let Some(described) = &mut self.described else { return false };
+        let mut schema = schema();
         if required {
             described.required.push(field.into());
         } else if let Some(kind) = schema.get("type").cloned() {
@@ -178,7 +184,7 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] naming the bound.
     pub fn line(&mut self, field: &str, most: usize) -> Result<Option<String>, Invalid> {
-        if self.note(field, line_schema(most), false) {
+        if self.note(field, || line_schema(most), false) {
             return Ok(None);
         }
         let text = self.text(field)?;
@@ -193,7 +199,7 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] where it is absent, too.
     pub fn required_line(&mut self, field: &str, most: usize) -> Result<String, Invalid> {
-        if self.note(field, line_schema(most), true) {
+        if self.note(field, || line_schema(most), true) {
             return Ok(String::new());
         }
         self.line(field, most)?.ok_or_else(|| Self::required(field))
@@ -204,10 +210,24 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] where it is absent or no string.
     pub fn required_text(&mut self, field: &str) -> Result<String, Invalid> {
-        if self.note(field, json!({"type": "string"}), true) {
+        if self.note(field, || json!({"type": "string"}), true) {
             return Ok(String::new());
         }
         self.text(field)?.ok_or_else(|| Self::required(field))
+    }
+
+    /// An optional text of at most `most` bytes that is sealed and never shown, whatever it holds.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is no string, or longer.
+    pub fn secret(&mut self, field: &str, most: usize) -> Result<Option<String>, Invalid> {
+        if self.note(field, || json!({"type": "string", "minLength": 8, "maxLength": most, "writeOnly": true}), false) {
+            return Ok(None);
+        }
+        match self.text(field)? {
+            Some(text) if text.len() > most => Err(Invalid::new(field, format!("is longer than {most} bytes"))),
+            text => Ok(text),
+        }
     }
 
     /// A required text of a certain shape, which the caller checks.
@@ -215,7 +235,7 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] where it is absent or no string.
     pub fn required_shaped(&mut self, field: &str, shape: &Shape) -> Result<String, Invalid> {
-        if self.note(field, shape.schema(), true) {
+        if self.note(field, || shape.schema(), true) {
             return Ok(String::new());
         }
         self.required_text(field)
@@ -226,7 +246,7 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] where it is no string, or longer than the shape.
     pub fn shaped(&mut self, field: &str, shape: &Shape) -> Result<Option<String>, Invalid> {
-        if self.note(field, shape.schema(), false) {
+        if self.note(field, || shape.schema(), false) {
             return Ok(None);
         }
         self.line(field, shape.most)
@@ -240,7 +260,7 @@ impl Fields {
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
         if self.note(
             field,
-            json!({"enum": words.iter().copied().map(Value::from).chain([Value::Null]).collect::<Vec<_>>()}),
+            || json!({"enum": words.iter().copied().map(Value::from).chain([Value::Null]).collect::<Vec<_>>()}),
             false,
         ) {
             return Ok(None);
@@ -253,18 +273,54 @@ impl Fields {
         }
     }
 
+    /// One of `words`, which must be named.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming them.
+    pub fn required_one_of(&mut self, field: &str, words: &[&str]) -> Result<String, Invalid> {
+        if self.note(field, || json!({ "enum": words }), true) {
+            return Ok(String::new());
+        }
+        self.one_of(field, words)?.ok_or_else(|| Invalid::new(field, format!("must be one of: {}", words.join(", "))))
+    }
+
     /// An optional `true` or `false`.
     ///
     /// # Errors
     /// [`Invalid`] for anything else.
     pub fn flag(&mut self, field: &str) -> Result<bool, Invalid> {
-        if self.note(field, json!({"type": "boolean"}), false) {
+        if self.note(field, || json!({"type": "boolean"}), false) {
             return Ok(false);
         }
         match self.take(field) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
             Some(_) => Err(Invalid::new(field, "must be true or false")),
+        }
+    }
+
+    /// As [`Fields::flag`], where absent counts as `default`.
+    ///
+    /// # Errors
+    /// As [`Fields::flag`].
+    pub fn default_flag(&mut self, field: &str, default: bool) -> Result<bool, Invalid> {
+        let absent = self.map.get(field).is_none_or(Value::is_null);
+        let flag = self.flag(field)?;
+        Ok(if absent { default } else { flag })
+    }
+
+    /// A text of at most `most` bytes that may have several lines; absent is empty. It must hold no whole key.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming the bound.
+    pub fn free_text(&mut self, field: &str, most: usize) -> Result<String, Invalid> {
+        if self.note(field, || json!({"type": "string", "maxLength": most}), false) {
+            return Ok(String::new());
+        }
+        match self.text(field)?.unwrap_or_default() {
+            text if text.len() > most => Err(Invalid::new(field, format!("is longer than {most} bytes"))),
+            text if holds_key(&text) => Err(Invalid::new(field, "holds a key")),
+            text => Ok(text),
         }
     }
 
@@ -277,7 +333,7 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] naming the bounds.
     pub fn whole(&mut self, field: &str, least: u64, most: u64) -> Result<Option<u64>, Invalid> {
-        if self.note(field, json!({"type": "integer", "minimum": least, "maximum": most}), false) {
+        if self.note(field, || json!({"type": "integer", "minimum": least, "maximum": most}), false) {
             return Ok(None);
         }
         let Some(value) = self.take(field) else { return Ok(None) };
@@ -291,12 +347,23 @@ impl Fields {
         }
     }
 
+    /// As [`Fields::whole`], where the field is required.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is absent, too.
+    pub fn required_whole(&mut self, field: &str, least: u64, most: u64) -> Result<u64, Invalid> {
+        if self.note(field, || json!({"type": "integer", "minimum": least, "maximum": most}), true) {
+            return Ok(least);
+        }
+        self.whole(field, least, most)?.ok_or_else(|| Self::required(field))
+    }
+
     /// An optional instant.
     ///
     /// # Errors
     /// [`Invalid`] for what is not RFC 3339.
     pub fn instant(&mut self, field: &str) -> Result<Option<Instant>, Invalid> {
-        if self.note(field, json!({"type": "string", "format": "date-time"}), false) {
+        if self.note(field, || json!({"type": "string", "format": "date-time"}), false) {
             return Ok(None);
         }
         match self.take(field) {
@@ -321,7 +388,7 @@ impl Fields {
         shape: &Shape,
         mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, Invalid> {
-        if self.note(field, json!({"type": "array", "maxItems": most, "items": shape.schema()}), false) {
+        if self.note(field, || json!({"type": "array", "maxItems": most, "items": shape.schema()}), false) {
             return Ok(Vec::new());
         }
         let values = match self.take(field) {
@@ -344,8 +411,8 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] naming the bound.
     pub fn free(&mut self, field: &str, most: usize, deepest: usize) -> Result<Map<String, Value>, Invalid> {
-        let bounds = format!("at most {most} bytes of JSON and {deepest} levels");
-        if self.note(field, json!({"type": "object", "description": bounds}), false) {
+        let bounds = || format!("at most {most} bytes of JSON and {deepest} levels");
+        if self.note(field, || json!({"type": "object", "description": bounds()}), false) {
             return Ok(Map::new());
         }
         let map = match self.take(field) {
@@ -362,6 +429,59 @@ impl Fields {
             Value::Object(map) => Ok(map),
             _ => unreachable!("it was wrapped above"),
         }
+    }
+
+    /// An optional object, its fields taken by `read`; what is wrong in it is named by its path (`callers.key`).
+    ///
+    /// # Errors
+    /// [`Invalid`] for any other value, of `read`, or for a field that it did not take.
+    pub fn object<T>(
+        &mut self,
+        field: &str,
+        read: impl FnOnce(&mut Self) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, Invalid> {
+        if self.is_description() {
+            self.note(field, || Self::describe(|fields| read(fields).map(|_| ())), false);
+            return Ok(None);
+        }
+        self.take(field).map(|value| Self::within(value, field, read)).transpose()
+    }
+
+    /// A list of at most `most` objects, the fields of each taken by `read`; absent is empty.
+    ///
+    /// # Errors
+    /// As [`Fields::object`], or naming the bound.
+    pub fn objects<T>(
+        &mut self,
+        field: &str,
+        most: usize,
+        mut read: impl FnMut(&mut Self) -> Result<T, Invalid>,
+    ) -> Result<Vec<T>, Invalid> {
+        if self.is_description() {
+            let items = Self::describe(|fields| read(fields).map(|_| ()));
+            self.note(field, || json!({"type": "array", "maxItems": most, "items": items}), false);
+            return Ok(Vec::new());
+        }
+        let values = match self.take(field) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(values)) if values.len() <= most => values,
+            Some(_) => return Err(Invalid::new(field, format!("must be a list of at most {most} objects"))),
+        };
+        let numbered = values.into_iter().enumerate();
+        numbered.map(|(index, value)| Self::within(value, &format!("{field}[{index}]"), &mut read)).collect()
+    }
+
+    fn within<T>(value: Value, field: &str, read: impl FnOnce(&mut Self) -> Result<T, Invalid>) -> Result<T, Invalid> {
+        let inside = || {
+            let mut fields = Self::of(value)?;
+            let read = read(&mut fields)?;
+            fields.end()?;
+            Ok(read)
+        };
+        inside().map_err(|Invalid { field: inner, problem }| match inner.as_str() {
+            "" => Invalid::new(field, problem),
+            inner => Invalid::new(format!("{field}.{inner}"), problem),
+        })
     }
 
     /// Ends the reading.

@@ -20,6 +20,14 @@ pub const MIN_LENGTH: usize = 2 + 1 + 2 + TAIL;
 /// Longest key text, in bytes.
 pub const MAX_LENGTH: usize = 12 + 1 + 12 + TAIL;
 
+#[cfg(feature = "js")]
+use crc32fast::hash as crc32;
+#[cfg(not(feature = "js"))]
+fn crc32(bytes: &[u8]) -> u32 {
+    static CRC: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
+    CRC.checksum(bytes)
+}
+
 /// Whether `text` can be a brand or an environment: `[a-z][a-z0-9]{1,11}`.
 pub fn is_word(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -84,7 +92,7 @@ impl<'a> KeyText<'a> {
             return Err(Malformed::Brand);
         }
         let (checked, check) = bytes.split_at(bytes.len() - CHECK_LENGTH);
-        if base62::decode(check) != Some(u64::from(crc32fast::hash(checked))) {
+        if base62::decode(check) != Some(u64::from(crc32(checked))) {
             return Err(Malformed::Check);
         }
         Ok(Self { brand: brand_part, environment, id, secret })
@@ -175,7 +183,7 @@ impl Key {
         push_id(&mut text, fill);
         text.push('_');
         base62::push_random(&mut text, SECRET_LENGTH, fill);
-        let check = base62::digits::<CHECK_LENGTH>(u64::from(crc32fast::hash(text.as_bytes())));
+        let check = base62::digits::<CHECK_LENGTH>(u64::from(crc32(text.as_bytes())));
         text.extend(check.map(char::from));
         Ok(Self(text))
     }

@@ -17,6 +17,10 @@
 //! | [`lease`], [`edge`] | how long an edge may go on with what it was told; from when a change holds everywhere |
 //! | [`audit`] | the log that shows when it was altered |
 //! | [`safety`] | what is unsafe about a key, and the request that mends it |
+//! | [`route`], [`target`], [`upstream`] | what a relayed call may ask for, where it goes, what passes in either direction |
+//! | [`session`], [`limit`], [`numbers`] | what a browser may call, how often, and to which phone numbers |
+//! | [`redact`] | what of an upstream's answer is an echo of its secret, and goes no further |
+//! | [`seal`], [`slots`] | upstream secrets at rest, and how one takes the place of another |
 //! | [`idempotency`] | when a creation was asked for before |
 //!
 //! The format is specified in `tests/vectors/SPEC.md`.
@@ -36,13 +40,22 @@ pub mod idempotency;
 pub mod key;
 pub mod lease;
 pub mod life;
+pub mod limit;
 pub mod network;
+pub mod numbers;
 pub mod record;
+pub mod redact;
 pub mod root;
 pub mod rotation;
+pub mod route;
 pub mod safety;
 pub mod scope;
+pub mod seal;
+pub mod session;
+pub mod slots;
+pub mod target;
 pub mod time;
+pub mod upstream;
 pub mod verify;
 
 #[cfg(feature = "js")]

@@ -23,6 +23,8 @@ pub enum Purpose {
     Sealing,
     /// Chains the audit log.
     Audit,
+    /// Signs the identity of callers for an origin of one's own.
+    Identity,
     /// Names the root secret; public.
     Name,
 }
@@ -35,6 +37,7 @@ impl Purpose {
             Self::Session => "session",
             Self::Sealing => "sealing",
             Self::Audit => "audit",
+            Self::Identity => "identity",
             Self::Name => "name",
         }
     }
@@ -281,7 +284,8 @@ mod tests {
 
     #[test]
     fn subkeys_of_different_purposes_differ() {
-        let all = [Purpose::Pepper, Purpose::Session, Purpose::Sealing, Purpose::Audit, Purpose::Name];
+        let all =
+            [Purpose::Pepper, Purpose::Session, Purpose::Sealing, Purpose::Audit, Purpose::Identity, Purpose::Name];
         for (i, a) in all.iter().enumerate() {
             for b in &all[i + 1..] {
                 assert_ne!(root(1).subkey(*a), root(1).subkey(*b));

@@ -306,10 +306,11 @@ struct SubkeyInput {
 }
 
 fn run_subkey(input: &SubkeyInput) -> Outcome {
-    let purpose = [Purpose::Pepper, Purpose::Session, Purpose::Sealing, Purpose::Audit, Purpose::Name]
-        .into_iter()
-        .find(|purpose| purpose.label() == input.label)
-        .ok_or_else(|| broken("unknown label"))?;
+    let purpose =
+        [Purpose::Pepper, Purpose::Session, Purpose::Sealing, Purpose::Audit, Purpose::Identity, Purpose::Name]
+            .into_iter()
+            .find(|purpose| purpose.label() == input.label)
+            .ok_or_else(|| broken("unknown label"))?;
     Ok(json!({ "subkey": to_hex(&RootSecret::from_hex(&input.root_secret)?.subkey(purpose)[..]) }))
 }
 

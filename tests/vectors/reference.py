@@ -128,7 +128,7 @@ def generate(brand, environment, tag_key, random):
 
 # 2. Root secret, subkeys, digests
 
-LABELS = ("pepper", "session", "sealing", "audit", "name")
+LABELS = ("pepper", "session", "sealing", "audit", "identity", "name")
 
 
 def subkey(root_secret, label):
