@@ -1,13 +1,14 @@
 //! The endpoints: one table says which there are, what each needs of the caller, takes and answers. Requests are dispatched by
-//! it, and the OpenAPI document is written from it, so that the two cannot differ.
+//! it, and the OpenAPI document is written from it, so that the two cannot differ. It is two tables when compiled: what
+//! describes ([`DESCRIPTIONS`]) is not read by the Worker and so is not in it.
 
 use crate::authorize::authorize;
 use crate::edge::{About, Isolate, Leased, Mode};
 use crate::host;
 use crate::openapi::{self, Answers, Query, Takes};
-use crate::request::{Credential, Request};
+use crate::request::Request;
 use crate::response::{Problem, json, log_refusal};
-use crate::{import, keys, reports, rotations, verdict};
+use crate::{import, keys, relay, reports, rotations, routes, sessions, verdict};
 use keyward::error::Invalid;
 use keyward::key::{KeyText, is_id};
 use keyward::life::Actor;
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 
 /// The answer of an endpoint that waits for something, or the problem to answer instead.
 pub type Answer = Result<JsValue, Problem>;
@@ -27,11 +27,21 @@ pub type Run = for<'a> fn(&'a Call<'a>) -> Pin<Box<dyn Future<Output = Answer> +
 /// One endpoint.
 pub struct Endpoint {
     pub method: &'static str,
-    /// Path, with `{id}` for the one part that varies.
+    /// Path, with names in braces for the parts that vary.
+    pub path: &'static str,
+    /// The scope that its caller's key must hold.
+    pub scope: Option<&'static str>,
+    /// Names of the parameters of its query.
+    pub query: &'static [&'static str],
+    pub run: Run,
+}
+
+/// What the document tells of an endpoint.
+pub struct Description {
+    pub method: &'static str,
     pub path: &'static str,
     /// Its stable name.
     pub name: &'static str,
-    /// The scope that its caller's key must hold.
     pub scope: Option<&'static str>,
     pub summary: &'static str,
     pub query: &'static [Query],
@@ -39,7 +49,6 @@ pub struct Endpoint {
     pub answers: Answers,
     /// Statuses with which it refuses, besides those of every endpoint, and their codes.
     pub refuses: &'static [(u16, &'static str)],
-    pub run: Run,
 }
 
 /// A request to an endpoint, by a caller who may make it.
@@ -47,8 +56,8 @@ pub struct Call<'a> {
     pub isolate: &'a Isolate,
     pub request: &'a Request,
     endpoint: &'a Endpoint,
-    /// What stands in the path for `{id}`.
-    id: Option<&'a str>,
+    /// What stands in the path for the names in braces.
+    parts: Vec<&'a str>,
     manager: Option<Manager>,
 }
 
@@ -61,9 +70,11 @@ struct Manager {
 const NO_SUCH_KEY: (u16, &str) = (404, "KEY_NOT_FOUND");
 const REVOKED: (u16, &str) = (409, "KEY_REVOKED");
 const REUSED: (u16, &str) = (422, "IDEMPOTENCY_KEY_REUSED");
-const PAGE: &[Query] = &[openapi::LIMIT, openapi::CURSOR];
 const WRITE: Option<&str> = Some("keyward.keys:write");
 const READ: Option<&str> = Some("keyward.keys:read");
+const ROUTES_WRITE: Option<&str> = Some("keyward.routes:write");
+const ROUTES_READ: Option<&str> = Some("keyward.routes:read");
+const NO_SUCH_ROUTE: (u16, &str) = (404, "ROUTE_NOT_FOUND");
 const AUDIT: Option<&str> = Some("keyward.audit:read");
 
 macro_rules! run {
@@ -72,8 +83,43 @@ macro_rules! run {
     };
 }
 
-/// All of them but `/v1/authorize`, which any method reaches. Where two paths fit, the first one counts.
-pub const ENDPOINTS: &[Endpoint] = &[
+macro_rules! endpoints {
+    ($(Endpoint {
+        method: $method:expr,
+        path: $path:expr,
+        name: $name:expr,
+        scope: $scope:expr,
+        summary: $summary:expr,
+        query: &[$($query:expr),* $(,)?],
+        takes: $takes:expr,
+        answers: $answers:expr,
+        refuses: $refuses:expr,
+        run: $run:expr,
+    },)*) => {
+        /// All of them but `/v1/authorize`, which any method reaches. Where two paths fit, the first one counts.
+        pub const ENDPOINTS: &[Endpoint] = &[$(Endpoint {
+            method: $method,
+            path: $path,
+            scope: $scope,
+            query: &[$($query.name),*],
+            run: $run,
+        }),*];
+        /// They in words, in the same order.
+        pub const DESCRIPTIONS: &[Description] = &[$(Description {
+            method: $method,
+            path: $path,
+            name: $name,
+            scope: $scope,
+            summary: $summary,
+            query: &[$($query),*],
+            takes: $takes,
+            answers: $answers,
+            refuses: $refuses,
+        }),*];
+    };
+}
+
+endpoints![
     Endpoint {
         method: "GET",
         path: "/healthz",
@@ -96,7 +142,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         takes: Takes::Nothing,
         answers: Answers::Json(200, "OpenAPI"),
         refuses: &[],
-        run: run!(document),
+        run: run!(openapi::serve),
     },
     Endpoint {
         method: "POST",
@@ -267,7 +313,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "reportKeySafety",
         scope: READ,
         summary: "What is unsafe about which key, why, and the request that mends it; a page looks at `limit` keys",
-        query: PAGE,
+        query: &[openapi::LIMIT, openapi::CURSOR],
         takes: Takes::Nothing,
         answers: Answers::Json(200, "KeySafety"),
         refuses: &[],
@@ -291,7 +337,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "listAudit",
         scope: AUDIT,
         summary: "Every change, the newest first",
-        query: PAGE,
+        query: &[openapi::LIMIT, openapi::CURSOR],
         takes: Takes::Nothing,
         answers: Answers::Json(200, "Log"),
         refuses: &[],
@@ -321,6 +367,102 @@ pub const ENDPOINTS: &[Endpoint] = &[
         refuses: &[],
         run: run!(reports::export_audit),
     },
+    Endpoint {
+        method: "GET",
+        path: "/.well-known/jwks.json",
+        name: "jwks",
+        scope: None,
+        summary: "The keys that signed identities are checked with (RFC 7517)",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Jwks"),
+        refuses: &[],
+        run: run!(relay::jwks),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/routes",
+        name: "listRoutes",
+        scope: ROUTES_READ,
+        summary: "All routes",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Routes"),
+        refuses: &[],
+        run: run!(routes::list),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/routes/{name}",
+        name: "getRoute",
+        scope: ROUTES_READ,
+        summary: "One route; its secrets are never shown",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Route"),
+        refuses: &[NO_SUCH_ROUTE],
+        run: run!(routes::read),
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/v1/routes/{name}",
+        name: "putRoute",
+        scope: ROUTES_WRITE,
+        summary: "Write a route; another upstream origin empties its secrets",
+        query: &[],
+        takes: Takes::Json(openapi::route),
+        answers: Answers::Json(200, "ChangedRoute"),
+        refuses: &[],
+        run: run!(routes::put),
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/v1/routes/{name}",
+        name: "deleteRoute",
+        scope: ROUTES_WRITE,
+        summary: "Remove a route; its sessions end with it",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "ChangedRoute"),
+        refuses: &[NO_SUCH_ROUTE],
+        run: run!(routes::delete),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/routes/{name}/use",
+        name: "getRouteUse",
+        scope: ROUTES_READ,
+        summary: "What was seen of each secret, and which limits were run into",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "RouteUse"),
+        refuses: &[NO_SUCH_ROUTE],
+        run: run!(routes::usage),
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/v1/routes/{name}/secrets/{slot}",
+        name: "setRouteSecret",
+        scope: ROUTES_WRITE,
+        summary: "Set the upstream's secret, or shift traffic to the next one; it is never shown",
+        query: &[],
+        takes: Takes::Json(openapi::slot),
+        answers: Answers::Json(200, "ChangedRoute"),
+        refuses: &[NO_SUCH_ROUTE, (404, "SLOT_NOT_FOUND")],
+        run: run!(routes::set_secret),
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/v1/routes/{name}/secrets/{slot}",
+        name: "retireRouteSecret",
+        scope: ROUTES_WRITE,
+        summary: "Retire a secret; refused with its use while it carries traffic, unless forced",
+        query: &[openapi::QUIET, openapi::FORCE],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "ChangedRoute"),
+        refuses: &[NO_SUCH_ROUTE, (404, "SLOT_NOT_FOUND"), (404, "SLOT_EMPTY"), (409, "SLOT_IN_USE")],
+        run: run!(routes::retire_secret),
+    },
 ];
 
 /// Answers a request.
@@ -328,6 +470,8 @@ pub fn route(isolate: Rc<Isolate>, request: Request) -> JsValue {
     match request.path() {
         "/v1/authorize" => authorize(isolate, request),
         "/v1/keys/verify" => verdict::verify_at_once(isolate, request),
+        "/v1/relay/sessions" => sessions::sessions(isolate, request),
+        path if path.starts_with("/r/") => relay::relay(isolate, request),
         _ => later(isolate, request, async |isolate, request| dispatch(isolate, request).await),
     }
 }
@@ -338,13 +482,13 @@ pub fn later(
     request: Request,
     endpoint: impl AsyncFnOnce(&Isolate, &Request) -> Answer + 'static,
 ) -> JsValue {
-    future_to_promise(async move {
+    let answered = async move {
         Ok(match endpoint(&isolate, &request).await {
             Ok(response) => response,
             Err(problem) => problem.respond(&request),
         })
-    })
-    .into()
+    };
+    host::promise(Box::pin(answered)).into()
 }
 
 /// Finds the endpoint, authenticates the caller, and carries it out.
@@ -355,7 +499,8 @@ pub async fn dispatch(isolate: &Isolate, request: &Request) -> Answer {
     if request.has_key_in_url(&isolate.config.foreign) {
         return Err(Problem::key_in_url());
     }
-    let Some((template, id)) = ENDPOINTS.iter().find_map(|endpoint| Some((endpoint.path, fits(endpoint.path, path)?)))
+    let Some((template, parts)) =
+        ENDPOINTS.iter().find_map(|endpoint| Some((endpoint.path, fits(endpoint.path, path)?)))
     else {
         if !path.starts_with("/v1/") && matches!(&*method, "GET" | "HEAD") {
             return host::asset(&isolate.env, &request.host).await.ok_or_else(not_found);
@@ -367,31 +512,36 @@ pub async fn dispatch(isolate: &Isolate, request: &Request) -> Answer {
         let allowed: Vec<&str> = here().map(|endpoint| endpoint.method).collect();
         return Err(Problem::method_not_allowed(&allowed.join(", ")));
     };
-    let mut call = Call { isolate, request, endpoint, id, manager: None };
+    let mut call = Call { isolate, request, endpoint, parts, manager: None };
     if let Some(scope) = endpoint.scope {
         call.manager = Some(manager(isolate, request, scope).await?);
     }
     (endpoint.run)(&call).await
 }
 
-/// Whether a path is of a template's form: `Some` of what stands for `{id}`, if anything does.
-fn fits<'p>(template: &str, path: &'p str) -> Option<Option<&'p str>> {
-    let Some((before, after)) = template.split_once("{id}") else { return (template == path).then_some(None) };
-    let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
+/// Whether a path is of a template's form: `Some` of what stands for its names in braces.
+fn fits<'p>(template: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut parts = Vec::new();
+    let mut given = path.split('/');
+    for wanted in template.split('/') {
+        let segment = given.next()?;
+        match wanted.starts_with('{') {
+            true if segment.is_empty() => return None,
+            true => parts.push(segment),
+            false if wanted != segment => return None,
+            false => {}
+        }
+    }
+    given.next().is_none().then_some(parts)
 }
 
-fn not_found() -> Problem {
+pub fn not_found() -> Problem {
     Problem::new(404, "NOT_FOUND", "Nothing here", "no endpoint has this path; GET /openapi.json lists them")
 }
 
 /// Authenticates the caller's own key and asks for one of keyward's scopes.
 async fn manager(isolate: &Isolate, request: &Request, scope: &'static str) -> Result<Manager, Problem> {
-    let text = match request.credential() {
-        Credential::Bearer(text) => text,
-        Credential::None | Credential::NotBearer => return Err(Problem::no_credential()),
-        Credential::Several => return Err(Problem::several_credentials()),
-    };
+    let text = request.bearer()?;
     let needed: Vec<Needed<'_>> = Needed::parse(scope).into_iter().collect();
     let about = About { environment: None, needed: &needed, caller: request };
     let verified = isolate.verify(request.id(), &text, about, false).await;
@@ -412,7 +562,12 @@ async fn manager(isolate: &Isolate, request: &Request, scope: &'static str) -> R
 impl<'a> Call<'a> {
     /// The id in the path, of a key that this deployment made; any other is answered without asking an object.
     pub fn key_id(&self) -> Result<&'a str, Problem> {
-        self.id.filter(|id| is_id(id) && self.isolate.config.issued_in_any(id)).ok_or_else(Problem::no_such_key)
+        self.part(0).filter(|id| is_id(id) && self.isolate.config.issued_in_any(id)).ok_or_else(Problem::no_such_key)
+    }
+
+    /// What stands in the path for the name in braces at this position.
+    pub fn part(&self, position: usize) -> Option<&'a str> {
+        self.parts.get(position).copied()
     }
 
     /// What the caller's key holds.
@@ -442,15 +597,12 @@ impl<'a> Call<'a> {
         let mut values = [const { None }; N];
         let known = self.endpoint.query;
         for (name, value) in self.request.query() {
-            let position = known.iter().position(|parameter| parameter.name == name);
+            let position = known.iter().position(|parameter| *parameter == name);
             match position.and_then(|position| values.get_mut(position)) {
                 Some(slot @ None) => *slot = Some(value.into_owned()),
                 Some(Some(_)) => return Err(Invalid::new(name, "is given twice").into()),
                 None if known.is_empty() => return Err(Invalid::new("", "no query is taken here").into()),
-                None => {
-                    let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
-                    return Err(Invalid::new("", format!("the query takes {}", names.join(", "))).into());
-                }
+                None => return Err(Invalid::new("", format!("the query takes {}", known.join(", "))).into()),
             }
         }
         Ok(values)
@@ -489,20 +641,16 @@ async fn health(call: &Call<'_>) -> Answer {
     Ok(json(call.request, 200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})))
 }
 
-/// `GET /openapi.json`
-async fn document(call: &Call<'_>) -> Answer {
-    call.no_query()?;
-    Ok(json(call.request, 200, &openapi::document(&call.isolate.config)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_path_fits_its_template_and_no_other() {
-        assert_eq!(fits("/v1/keys/{id}", "/v1/keys/abc"), Some(Some("abc")));
-        assert_eq!(fits("/v1/keys/{id}/revoke", "/v1/keys/abc/revoke"), Some(Some("abc")));
+        assert_eq!(fits("/v1/keys", "/v1/keys"), Some(vec![]));
+        assert_eq!(fits("/v1/keys/{id}", "/v1/keys/abc"), Some(vec!["abc"]));
+        assert_eq!(fits("/v1/keys/{id}/revoke", "/v1/keys/abc/revoke"), Some(vec!["abc"]));
+        assert_eq!(fits("/r/{a}/s/{b}", "/r/x/s/y"), Some(vec!["x", "y"]));
         for (template, path) in [
             ("/v1/keys/{id}", "/v1/keys/"),
             ("/v1/keys/{id}", "/v1/keys/a/b"),
@@ -516,8 +664,8 @@ mod tests {
 
     #[test]
     fn endpoints_are_named_apart() {
-        for (i, one) in ENDPOINTS.iter().enumerate() {
-            for other in &ENDPOINTS[i + 1..] {
+        for (i, one) in DESCRIPTIONS.iter().enumerate() {
+            for other in &DESCRIPTIONS[i + 1..] {
                 assert!(one.name != other.name && (one.method, one.path) != (other.method, other.path));
             }
         }

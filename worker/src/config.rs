@@ -7,9 +7,13 @@ use keyward::audit::AuditKeys;
 use keyward::error::Invalid;
 use keyward::foreign::Prefix;
 use keyward::key::{TagKeys, is_word};
+use keyward::network::is_origin;
 use keyward::record::StoredKey;
-use keyward::root::{Peppers, RootSecret};
+use keyward::root::{Peppers, Purpose, RootSecret};
+use keyward::seal::SealingKeys;
+use keyward::session::SessionKeys;
 use wasm_bindgen::JsValue;
+use zeroize::Zeroizing;
 
 /// Everything that a deployment is told.
 pub struct Config {
@@ -17,8 +21,21 @@ pub struct Config {
     pub brand: String,
     /// `KEYWARD_ENVIRONMENTS`, comma-separated; `live,test,staging,dev`. The first is the default.
     pub environments: Vec<String>,
+    /// Those of them whose callers are answered by a route's mock: written `test:mock`.
+    pub mocks: Vec<String>,
     /// From `KEYWARD_ROOT_SECRET` and `KEYWARD_RETIRED_ROOT_SECRETS`.
     pub peppers: Peppers,
+    /// What authenticates sessions and what seals upstream secrets; from the same root secrets.
+    pub sessions: SessionKeys,
+    pub sealing: SealingKeys,
+    /// Seeds of the keys that sign identities (RFC 8032), the current one first, with the names of their root secrets.
+    pub identity: Vec<(String, Zeroizing<[u8; 32]>)>,
+    /// `KEYWARD_ISSUER`: who signs them; `keyward`.
+    pub issuer: String,
+    /// `KEYWARD_LOCAL_UPSTREAMS`: origins that routes may lead to although they are private or not encrypted.
+    pub local_upstreams: Vec<String>,
+    /// `KEYWARD_TURNSTILE_SECRET`, and `KEYWARD_TURNSTILE_URL`, which verifies under it.
+    pub turnstile: Option<(String, String)>,
     /// From `KEYWARD_TAG_KEY` and `KEYWARD_RETIRED_TAG_KEYS`.
     pub tags: TagKeys,
     /// What chains the log; from the same root secrets.
@@ -35,6 +52,17 @@ pub struct Config {
 fn text(env: &JsValue, name: &str) -> Option<String> {
     let value = Reflect::get(env, &name.into()).ok()?.as_string()?;
     Some(value.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A binding that holds an upstream's secret, and the origin that is fixed beside it: only names that begin with `UPSTREAM_`
+/// are looked at, so that no route can send the deployment's own secrets anywhere.
+pub fn upstream_secret(env: &JsValue, name: &str) -> Option<(String, String)> {
+    let named = name.starts_with("UPSTREAM_")
+        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if !named {
+        return None;
+    }
+    text(env, name).zip(text(env, &format!("{name}_ORIGIN")))
 }
 
 fn list(text: &str) -> Vec<&str> {
@@ -62,16 +90,32 @@ impl Config {
         let tags = TagKeys::from_hex(&tag, list(&retired_tags))
             .map_err(|_| format!("KEYWARD_TAG_KEY or KEYWARD_RETIRED_TAG_KEYS is no secret: {HOW}"))?;
         let brand = text(env, "KEYWARD_BRAND").unwrap_or_else(|| "psk".to_owned());
-        let named = text(env, "KEYWARD_ENVIRONMENTS").unwrap_or_else(|| "live,test,staging,dev".to_owned());
-        let environments: Vec<String> = list(&named).into_iter().map(str::to_owned).collect();
+        let named = text(env, "KEYWARD_ENVIRONMENTS").unwrap_or_else(|| "live,test:mock,staging,dev".to_owned());
+        let named: Vec<(&str, bool)> = list(&named)
+            .into_iter()
+            .map(|word| word.strip_suffix(":mock").map_or((word, false), |word| (word, true)))
+            .collect();
+        let environments: Vec<String> = named.iter().map(|(word, _)| (*word).to_owned()).collect();
+        let mocks = named.iter().filter(|(_, mock)| *mock).map(|(word, _)| (*word).to_owned()).collect();
         if !is_word(&brand) {
             return Err("KEYWARD_BRAND must be 2 to 12 of a-z and 0-9, a letter first".to_owned());
         }
         if environments.is_empty() || !environments.iter().all(|word| is_word(word)) {
-            return Err("KEYWARD_ENVIRONMENTS must be words of 2 to 12 of a-z and 0-9, separated by commas".to_owned());
+            return Err("KEYWARD_ENVIRONMENTS must be words of 2 to 12 of a-z and 0-9, separated by commas, each followed by :mock where it is one".to_owned());
         }
+        let local_upstreams = text(env, "KEYWARD_LOCAL_UPSTREAMS").unwrap_or_default();
+        let local_upstreams: Vec<String> = list(&local_upstreams).into_iter().map(str::to_owned).collect();
+        if !local_upstreams.iter().all(|origin| is_origin(origin)) {
+            return Err(
+                "KEYWARD_LOCAL_UPSTREAMS must be origins such as http://127.0.0.1:8788, separated by commas".to_owned()
+            );
+        }
+        let turnstile_url = text(env, "KEYWARD_TURNSTILE_URL")
+            .unwrap_or_else(|| "https://challenges.cloudflare.com/turnstile/v0/siteverify".to_owned());
+        let turnstile = text(env, "KEYWARD_TURNSTILE_SECRET").map(|secret| (secret, turnstile_url));
+        let seed = |root: &RootSecret| (root.name().to_string(), root.subkey(Purpose::Identity));
         let first_key = text(env, "KEYWARD_FIRST_KEY")
-            .map(|json| serde_json::from_str(&json))
+            .map(|json| crate::read::read(&json))
             .transpose()
             .map_err(|_| "KEYWARD_FIRST_KEY is not what `npm start` or `keyward init` wrote".to_owned())?;
         let foreign = text(env, "KEYWARD_FOREIGN_PREFIXES").unwrap_or_default();
@@ -80,6 +124,13 @@ impl Config {
         Ok(Self {
             peppers: Peppers::new(&root, &retired),
             audit: AuditKeys::new(&root, &retired),
+            sessions: SessionKeys::new(&root, &retired),
+            sealing: SealingKeys::new(&root, &retired),
+            identity: std::iter::once(&root).chain(&retired).map(seed).collect(),
+            issuer: text(env, "KEYWARD_ISSUER").unwrap_or_else(|| "keyward".to_owned()),
+            local_upstreams,
+            turnstile,
+            mocks,
             brand,
             environments,
             tags,

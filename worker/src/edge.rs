@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::host::{self, Namespace, PATIENCE_MS, clock};
 use crate::messages::{FromKey, FromProject, Question, ToKey, ToProject};
 use crate::request::Request;
+use crate::route_table::RouteTable;
 use js_sys::{Array, Promise};
 use keyward::edge::EdgeStore;
 use keyward::evidence::{Use, network};
@@ -15,7 +16,7 @@ use keyward::foreign::{Budget, Presented};
 use keyward::key::KeyText;
 use keyward::lease;
 use keyward::life::Actor;
-use keyward::record::StoredKey;
+use keyward::record::{Record, StoredKey};
 use keyward::root::Digest;
 use keyward::scope::Needed;
 use keyward::time::Instant;
@@ -25,7 +26,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 
 /// Leases that an isolate keeps at most, and what they may weigh together.
 const MOST_LEASES: usize = 100_000;
@@ -55,6 +56,7 @@ pub struct Isolate {
     pub config: Config,
     pub env: JsValue,
     leases: RefCell<EdgeStore<Rc<Leased>>>,
+    pub routes: RouteTable,
     /// Questions under way, and since when.
     asking: RefCell<HashMap<String, Instant>>,
     foreign: RefCell<Budget>,
@@ -211,6 +213,7 @@ impl Isolate {
                 config: Config::read(env)?,
                 env: env.clone(),
                 leases: RefCell::new(EdgeStore::new(MOST_LEASES, MOST_BYTES)),
+                routes: RouteTable::default(),
                 asking: RefCell::default(),
                 foreign: RefCell::default(),
                 unreported: RefCell::default(),
@@ -576,6 +579,32 @@ impl Isolate {
         self.leases.borrow_mut().put(id, now, mark.ends_at, now, MARK_BYTES, mark.clone());
     }
 
+    /// Whether a key is accepted for what it needs, without its text: what was made with it lives no longer than it. None where
+    /// nobody can say.
+    pub async fn stands(&self, id: &str, needed: &str) -> Option<bool> {
+        let stands = |record: &Record| {
+            let grants =
+                Needed::parse(needed).is_ok_and(|needed| record.scopes.iter().any(|held| held.grants(&needed)));
+            grants && record.standing(clock()) == "active"
+        };
+        let in_hand = self.leases.borrow_mut().get(id, clock()).cloned();
+        let leased = match in_hand {
+            Some(leased) if matches!(leased.held, Held::Silent) => return None,
+            Some(leased) if matches!(leased.held, Held::Strict) => None,
+            Some(leased) => Some(leased),
+            None => self.send(id, None, false, "session").await.map(|(leased, _)| leased),
+        };
+        match leased {
+            Some(leased) => Some(leased.key().is_some_and(|key| stands(&key.record))),
+            // A strict key is not leased: its authority is asked each time.
+            None => match self.to_key(id, &ToKey::Read).await {
+                Ok(FromKey::Record { record, .. }) => Some(stands(&record)),
+                Ok(FromKey::Absent) => Some(false),
+                _ => None,
+            },
+        }
+    }
+
     /// Says something to the object that owns a key.
     pub async fn to_key(&self, id: &str, message: &ToKey) -> Result<FromKey, JsValue> {
         host::ask(&self.env, Namespace::Keys, id, message).await
@@ -635,10 +664,10 @@ impl Isolate {
                 }
                 seen.waits.set(false);
                 drop(unreported);
-                batch.push(&future_to_promise(async move {
+                batch.push(&host::promise(Box::pin(async move {
                     seen.report().await;
                     Ok(JsValue::UNDEFINED)
-                }));
+                })));
             }
             sent += batch.length() as usize;
             if batch.length() > 0 {

@@ -7,6 +7,17 @@ export function readBody(request, most) {
   return request.body === null ? Promise.resolve('') : readChunks(request.body, most);
 }
 
+/** As `readBody`; `true` where it has not come in so many milliseconds. */
+export async function readBodyWithin(request, most, patience) {
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, patience, true)));
+  try {
+    return await Promise.race([readBody(request, most), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * What is no UTF-8 is decoded to U+FFFD and would be stored as that. To look for it afterwards is cheaper than a decoder that
  * fails; nobody writes that character itself.
@@ -62,10 +73,20 @@ export function client(request) {
   return [request.headers.get('cf-connecting-ip') ?? undefined, cf.country];
 }
 
+/** Whether a proxy's key comes with a request. In one crossing and as no text, since every call to `/v1/authorize` asks. */
+export function isProxied(request) {
+  return request.headers.has('keyward-proxy');
+}
+
 /** The static asset that a request names, or `undefined`. */
 export async function asset(env, request) {
   const response = await env.ASSETS?.fetch(request);
   return response?.status === 404 ? undefined : response;
+}
+
+/** Its text. Asked for by address alone: the answer to a conditional request would have none. */
+export async function assetText(env, { url }) {
+  return (await asset(env, new Request(url)))?.text();
 }
 
 /** Sends `message` to the object `name` of a namespace and awaits its answer, for at most `most` milliseconds. */

@@ -2,9 +2,12 @@
 //! do not exist: requests read in place, responses from prepared parts, RPC to Durable Objects, synchronous
 //! transactions. `host.js` holds the few lines that are one crossing in JavaScript and several from here.
 
+use crate::read::read;
 use js_sys::{JsString, Promise};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::Display;
+use std::pin::Pin;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
@@ -19,9 +22,14 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn headers(this: &Request) -> Headers;
 
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Request) -> JsValue;
+
     type Headers;
     #[wasm_bindgen(method)]
     fn get(this: &Headers, name: &JsString) -> Option<String>;
+    #[wasm_bindgen(method, js_name = get)]
+    fn get_named(this: &Headers, name: &str) -> Option<String>;
 
     /// The clock of the runtime: milliseconds since the epoch. Stands still while code runs without I/O.
     #[wasm_bindgen(js_namespace = Date)]
@@ -38,9 +46,9 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
-    /// The body as text, or `undefined` where it is longer than `most` bytes.
-    #[wasm_bindgen(catch, js_name = readBody)]
-    fn read_body_promise(request: &Request, most: u32) -> Result<Promise, JsValue>;
+    /// A promise of the body, as [`Body::of`] reads it.
+    #[wasm_bindgen(js_name = readBodyWithin)]
+    fn body_promise(request: &Request, most: u32, patience: u32) -> Promise;
     /// A promise of what `answer(request, body)` answers, where the body is as [`Body::of`] reads it.
     #[wasm_bindgen(js_name = withBody)]
     pub fn with_body(request: &Request, most: u32, answer: &JsValue) -> JsValue;
@@ -56,6 +64,8 @@ extern "C" {
     /// The static asset that a request names, or `undefined`.
     #[wasm_bindgen(js_name = asset)]
     fn asset_promise(env: &JsValue, request: &Request) -> Promise;
+    #[wasm_bindgen(js_name = assetText)]
+    fn asset_text_promise(env: &JsValue, request: &Request) -> Promise;
     #[wasm_bindgen(catch, js_name = ask)]
     fn ask_promise(env: &JsValue, namespace: &str, name: &str, message: &str, most: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(js_name = background)]
@@ -65,6 +75,9 @@ extern "C" {
     /// What the platform says of the client: `[address, country]`.
     #[wasm_bindgen(js_name = client)]
     pub fn client(request: &Request) -> Vec<JsValue>;
+    /// Whether there is a `Keyward-Proxy`.
+    #[wasm_bindgen(js_name = isProxied)]
+    pub fn is_proxied(request: &Request) -> bool;
 }
 
 // Names of the request headers that are read, made once.
@@ -72,7 +85,10 @@ thread_local! {
     static AUTHORIZATION: JsString = JsString::from("authorization");
     static ORIGIN: JsString = JsString::from("origin");
     static CACHE_CONTROL: JsString = JsString::from("cache-control");
+    static COOKIE: JsString = JsString::from("cookie");
     static IDEMPOTENCY_KEY: JsString = JsString::from("idempotency-key");
+    static KEYWARD_PROXY: JsString = JsString::from("keyward-proxy");
+    static X_FORWARDED_FOR: JsString = JsString::from("x-forwarded-for");
 }
 
 /// Request headers that keyward reads.
@@ -81,7 +97,10 @@ pub enum Header {
     Authorization,
     Origin,
     CacheControl,
+    Cookie,
     IdempotencyKey,
+    KeywardProxy,
+    XForwardedFor,
 }
 
 impl Request {
@@ -92,14 +111,26 @@ impl Request {
             Header::Authorization => AUTHORIZATION.with(|name| headers.get(name)),
             Header::Origin => ORIGIN.with(|name| headers.get(name)),
             Header::CacheControl => CACHE_CONTROL.with(|name| headers.get(name)),
+            Header::Cookie => COOKIE.with(|name| headers.get(name)),
             Header::IdempotencyKey => IDEMPOTENCY_KEY.with(|name| headers.get(name)),
+            Header::KeywardProxy => KEYWARD_PROXY.with(|name| headers.get(name)),
+            Header::XForwardedFor => X_FORWARDED_FOR.with(|name| headers.get(name)),
         }
     }
 
-    /// The body, if it has at most `most` bytes.
-    pub async fn text(&self, most: u32) -> Body {
-        let read = async { JsFuture::from(read_body_promise(self, most)?).await };
-        Body::of(&read.await.unwrap_or(JsValue::NULL))
+    /// As [`Request::header`], for headers that few requests have.
+    pub fn named(&self, name: &str) -> Option<String> {
+        self.headers().get_named(name)
+    }
+
+    /// Whether there is a body, empty or not.
+    pub fn has_body(&self) -> bool {
+        !self.body().is_null()
+    }
+
+    /// The body, if it has at most `most` bytes and is there within so many milliseconds.
+    pub async fn text(&self, most: u32, patience: u32) -> Body {
+        Body::of(&JsFuture::from(body_promise(self, most, patience)).await.unwrap_or(JsValue::NULL))
     }
 }
 
@@ -113,14 +144,17 @@ pub enum Body {
     NotText,
     /// It ended before it was whole.
     Broken,
+    /// It did not come in time.
+    Late,
 }
 
 impl Body {
-    /// As `host.js` hands it over: a string, `undefined`, `false`, `null`.
+    /// As `host.js` hands it over: a string, `undefined`, `false`, `null`, `true`.
     pub fn of(value: &JsValue) -> Self {
         match value.as_string() {
             Some(text) => Self::Text(text),
             None if value.is_undefined() => Self::TooLong,
+            None if value.is_truthy() => Self::Late,
             None if value.is_falsy() && !value.is_null() => Self::NotText,
             None => Self::Broken,
         }
@@ -132,6 +166,7 @@ impl Body {
 pub enum Namespace {
     Keys,
     Project,
+    Routes,
 }
 
 /// How long an object is waited for, in milliseconds. Then the verdict is `UNAVAILABLE`: closed, never open.
@@ -155,23 +190,42 @@ pub async fn ask_within<T: Serialize, R: DeserializeOwned>(
     name: &str,
     message: &T,
 ) -> Result<R, JsValue> {
-    let unreadable = |error: serde_json::Error| JsValue::from_str(&error.to_string());
+    let unreadable = |error: &dyn Display| JsValue::from_str(&error.to_string());
+    let message = serde_json::to_string(message).map_err(|error| unreadable(&error))?;
+    let reply = exchange(patience, env, namespace, name, message).await?;
+    read(&reply).map_err(|error| unreadable(&error))
+}
+
+/// What is the same whatever is said, boxed so that it is compiled once.
+fn exchange<'a>(
+    patience: u32,
+    env: &'a JsValue,
+    namespace: Namespace,
+    name: &'a str,
+    message: String,
+) -> Pin<Box<dyn Future<Output = Result<String, JsValue>> + 'a>> {
     let binding = match namespace {
         Namespace::Keys => "KEYS",
         Namespace::Project => "PROJECT",
+        Namespace::Routes => "ROUTES",
     };
-    let message = serde_json::to_string(message).map_err(unreadable)?;
-    let reply = JsFuture::from(ask_promise(env, binding, name, &message, patience)?).await?;
-    let reply = reply.as_string().ok_or_else(|| JsValue::from_str("the object answered no text"))?;
-    serde_json::from_str(&reply).map_err(unreadable)
+    Box::pin(async move {
+        let reply = JsFuture::from(ask_promise(env, binding, name, &message, patience)?).await?;
+        reply.as_string().ok_or_else(|| JsValue::from_str("the object answered no text"))
+    })
+}
+
+/// A promise of what comes of `work`: boxed, since what drives a future is compiled once more for each type of them.
+pub fn promise(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
+    future_to_promise(work)
 }
 
 /// Does `work` beside the request, and after its end.
 pub fn background(work: impl Future<Output = ()> + 'static) {
-    background_promise(&future_to_promise(async move {
+    background_promise(&promise(Box::pin(async move {
         work.await;
         Ok(JsValue::UNDEFINED)
-    }));
+    })));
 }
 
 /// Waits.
@@ -191,6 +245,11 @@ impl Transactional {
 pub async fn asset(env: &JsValue, request: &Request) -> Option<JsValue> {
     let found = JsFuture::from(asset_promise(env, request)).await.ok()?;
     (!found.is_undefined()).then_some(found)
+}
+
+/// The text of the static asset that a request names.
+pub async fn asset_text(env: &JsValue, request: &Request) -> Option<String> {
+    JsFuture::from(asset_text_promise(env, request)).await.ok()?.as_string()
 }
 
 /// The instant by the runtime's clock.

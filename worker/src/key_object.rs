@@ -62,7 +62,7 @@ impl KeyObject {
 
     /// Answers one [`ToKey`] with one [`FromKey`], both as JSON.
     pub async fn handle(&self, message: String) -> Result<String, JsValue> {
-        let message = serde_json::from_str(&message).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let message = crate::read::read(&message).map_err(|e| JsValue::from_str(&e.to_string()))?;
         self.compare().await.inspect_err(|_| self.forget())?;
         let mut reply = self.decide(message).inspect_err(|_| self.forget())?;
         let unsent = self.unsent.replace(false);
@@ -322,7 +322,7 @@ impl KeyObject {
             false => Vec::new(),
         };
         let read = |row: &Vec<worker::SqlStorageValue>| {
-            serde_json::from_str(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
+            crate::read::read(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
         };
         let used: Use = rows.first().map(read).transpose()?.unwrap_or_default();
         self.used.replace(Some(used.clone()));
@@ -344,7 +344,7 @@ impl KeyObject {
         let stored = if self.store.exists("record")? {
             let rows = self.store.rows("SELECT body FROM record", vec![])?;
             let read = |row: &Vec<worker::SqlStorageValue>| {
-                serde_json::from_str(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
+                crate::read::read(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
             };
             rows.first().map(read).transpose()?
         } else {

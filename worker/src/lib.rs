@@ -8,7 +8,9 @@
 //! | [`api`], [`openapi`] | the table of endpoints, and the document that is written from it |
 //! | [`authorize`], [`verdict`] | the two hot ones |
 //! | [`keys`], [`rotations`], [`import`], [`reports`] | the others |
-//! | [`key_object`], [`project_object`] | the Durable Objects; [`messages`] is what is said to them |
+//! | [`relay`], [`sessions`] | calls to routes; who may begin them from a browser |
+//! | [`routes`], [`route_table`] | the endpoints about routes; the routes as an edge holds them |
+//! | [`key_object`], [`project_object`], [`route_object`] | the Durable Objects; [`messages`] is what is said to them |
 //!
 //! `entry.js` is the module that the runtime loads; it holds what cannot be said from wasm.
 #![forbid(unsafe_code)]
@@ -26,13 +28,21 @@ mod import;
 mod key_object;
 mod keys;
 mod messages;
-mod openapi;
+pub mod openapi;
 mod outbox;
 mod project_object;
+mod project_routes;
+mod read;
+mod redaction;
+mod relay;
 mod reports;
 mod request;
 mod response;
 mod rotations;
+mod route_object;
+mod route_table;
+mod routes;
+mod sessions;
 mod storage;
 mod verdict;
 

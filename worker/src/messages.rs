@@ -4,10 +4,13 @@
 use keyward::evidence::Use;
 use keyward::idempotency::Asked;
 use keyward::life::{Actor, Change, Event, Refusal, Settled};
+use keyward::limit::Limit;
 use keyward::record::{Record, ShownSecret, StoredKey};
 use keyward::root::Digest;
 use keyward::rotation::{Ending, Rotation, Terms};
 use keyward::scope::Scope;
+use keyward::slots::{Held, Slot, SlotUse, Slots};
+use keyward::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -157,6 +160,38 @@ pub enum ToProject {
     KeySafety { limit: u32, before: Option<u64> },
     /// How many keys need each root secret. Answers `Roots`.
     Roots,
+    /// The routes, unless they are still those of version `known`. Answers `Routes`.
+    Routes { known: Option<u64> },
+    /// A route under a name, in the place of the one that has it, if one has; `own` are hosts of this deployment. Answers `Route`
+    /// or `RouteRefused`.
+    PutRoute { name: String, body: Value, own: Vec<String>, by: Actor },
+    /// The end of a route. Answers `Route`, `NoRoute`.
+    DeleteRoute { name: String, by: Actor },
+    /// A change of a route's secrets. Answers `Route`, `NoRoute` or `RouteRefused`.
+    ChangeSlot { name: String, change: SlotChange, by: Actor },
+}
+
+/// A change of a route's secrets.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotChange {
+    /// A secret for a slot, if one is given, for a route that leads to this origin; a share of the calls for `next`, if one is.
+    Set { slot: Slot, held: Option<Held>, origin: String, weight: Option<u8> },
+    /// The secret of this number leaves its slot.
+    Retire { slot: Slot, number: u32 },
+}
+
+/// A route as it is stored.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StoredRoute {
+    pub name: String,
+    /// As [`keyward::route::Route::shown`] writes it.
+    pub body: Value,
+    pub made_at: Instant,
+    pub updated_at: Instant,
+    /// Of all routes together: no two states of any have the same.
+    pub version: u64,
+    pub slots: Slots,
 }
 
 /// Which keys a list holds. Absent does not restrict.
@@ -208,5 +243,74 @@ pub enum FromProject {
     Roots {
         keys: Vec<(String, u64)>,
         log: Option<String>,
+        /// Upstream secrets by the root secret that opens them.
+        #[serde(default)]
+        sealed: Vec<(String, u64)>,
+    },
+    /// All routes, or none where they have not changed.
+    Routes {
+        version: u64,
+        routes: Option<Vec<StoredRoute>>,
+    },
+    /// A route after a change.
+    Route {
+        route: Box<StoredRoute>,
+    },
+    NoRoute,
+    RouteRefused {
+        field: String,
+        problem: String,
+    },
+}
+
+/// To the object that counts the calls of a route.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToRoute {
+    /// One call: from what is left of a session, and from limits. All of it is taken or nothing. Answers `Spent`, `Over` or
+    /// `Limited`.
+    Spend { session: Option<SessionSpend>, charges: Vec<Spend>, by: String },
+    /// What an edge saw of the upstream's secrets. Answers `Noted`.
+    Note { used: Vec<SlotUse> },
+    /// What is known of secrets and of what was stopped. Answers `Use`.
+    Use,
+}
+
+/// A call of a session.
+#[derive(Serialize, Deserialize)]
+pub struct SessionSpend {
+    pub id: String,
+    pub calls: u32,
+    pub ends_at: Instant,
+}
+
+/// A call that is taken from a limit.
+#[derive(Serialize, Deserialize)]
+pub struct Spend {
+    pub bucket: String,
+    pub limit: Limit,
+    /// Kind and subject of the anomaly that passing it is, where it is one.
+    pub anomaly: Option<(String, String)>,
+}
+
+/// From the object that counts the calls of a route.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromRoute {
+    /// The call may go on; so many are left of the session.
+    Spent {
+        left: Option<u32>,
+    },
+    /// The session has no calls left.
+    Over,
+    /// This one of the limits is passed; when a call may come again.
+    Limited {
+        position: usize,
+        retry_ms: i64,
+    },
+    Noted,
+    Use {
+        used: Vec<SlotUse>,
+        anomalies: Vec<Value>,
     },
 }

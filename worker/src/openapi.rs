@@ -1,8 +1,12 @@
 //! The OpenAPI 3.1 document, written from the table of endpoints. What an endpoint takes is described by the very code that
 //! reads it; what it answers is described here, and a test holds the running Worker to it.
+//!
+//! It is written at build time (`src/bin/openapi.rs`) and served as a file: nothing here but [`serve`] is in the Worker, of
+//! which it was an eighth.
 
-use crate::api::{ENDPOINTS, Endpoint};
-use crate::config::Config;
+use crate::api::{Answer, Call, DESCRIPTIONS, Description, not_found};
+use crate::host;
+use crate::response::answer;
 use keyward::draft::{Draft, Settings};
 use keyward::error::Invalid;
 use keyward::fields::Fields;
@@ -15,7 +19,7 @@ use serde_json::{Map, Value, json};
 pub struct Query {
     pub name: &'static str,
     about: &'static str,
-    schema: fn(&Config) -> Value,
+    schema: fn() -> Value,
 }
 
 /// What stands in the body of a request; each describes itself.
@@ -35,7 +39,7 @@ pub enum Takes {
     Lines(Describe),
 }
 
-type Describe = fn(&Config) -> Value;
+type Describe = fn() -> Value;
 
 /// What an endpoint answers when it does what is asked, by the name of a schema below.
 pub enum Answers {
@@ -46,100 +50,134 @@ pub enum Answers {
 pub const LIMIT: Query = Query {
     name: "limit",
     about: "How many at most",
-    schema: |_| json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
+    schema: || json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
 };
 pub const CURSOR: Query = Query {
     name: "cursor",
     about: "The `next_cursor` of the page before",
-    schema: |_| json!({"type": "string", "pattern": "^[0-9a-f]{1,13}$"}),
+    schema: || json!({"type": "string", "pattern": "^[0-9a-f]{1,13}$"}),
 };
 pub const OWNER: Query = Query {
     name: "owner",
     about: "Only keys of this owner",
-    schema: |_| json!({"type": "string", "minLength": 1, "maxLength": keyward::draft::OWNER}),
+    schema: || json!({"type": "string", "minLength": 1, "maxLength": keyward::draft::OWNER}),
 };
 pub const SEARCH: Query = Query {
     name: "search",
     about: "Only keys whose name begins like this, in any case",
-    schema: |_| json!({"type": "string", "minLength": 1, "maxLength": keyward::draft::NAME}),
+    schema: || json!({"type": "string", "minLength": 1, "maxLength": keyward::draft::NAME}),
 };
-pub const ENVIRONMENT: Query = Query {
-    name: "environment",
-    about: "Only keys of this environment",
-    schema: |config| json!({"enum": config.environments}),
-};
+pub const ENVIRONMENT: Query =
+    Query { name: "environment", about: "Only keys of this environment", schema: environment };
 pub const STATUS: Query = Query {
     name: "status",
     about: "Only keys that were left so; one that has expired is still `active` here",
-    schema: |_| json!({"enum": ["active", "disabled", "revoked"]}),
+    schema: || json!({"enum": ["active", "disabled", "revoked"]}),
 };
 pub const HEAD: Query = Query {
     name: "head",
     about: "A head that was kept from a receipt or an export: the log must still hold it",
-    schema: |_| json!({"type": "string", "pattern": "^(0|[1-9][0-9]{0,14})-[0-9a-f]{64}$"}),
+    schema: || json!({"type": "string", "pattern": "^(0|[1-9][0-9]{0,14})-[0-9a-f]{64}$"}),
 };
 pub const AFTER: Query = Query {
     name: "after",
     about: "Position of the last row that is already there",
-    schema: |_| json!({"type": "integer", "minimum": 0, "maximum": keyward::audit::MAX_POSITION}),
+    schema: || json!({"type": "integer", "minimum": 0, "maximum": keyward::audit::MAX_POSITION}),
 };
 pub const LINES: Query = Query {
     name: "limit",
     about: "How many rows at most",
-    schema: |_| json!({"type": "integer", "minimum": 1, "maximum": crate::reports::MOST_LINES, "default": crate::reports::MOST_LINES}),
+    schema: || json!({"type": "integer", "minimum": 1, "maximum": crate::reports::MOST_LINES, "default": crate::reports::MOST_LINES}),
 };
+
+pub const QUIET: Query = Query {
+    name: "quiet_seconds",
+    about: "How long it must not have been used",
+    schema: || json!({"type": "integer", "minimum": 0, "maximum": crate::routes::MOST_QUIET, "default": keyward::slots::DEFAULT_QUIET}),
+};
+const ROUTE: Query = Query {
+    name: "route",
+    about: "Name of the route",
+    schema: || json!({"type": "string", "pattern": keyward::route::NAME.pattern}),
+};
+pub const FORCE: Query =
+    Query { name: "force", about: "`true`: whatever the evidence", schema: || json!({"enum": ["true", "false"]}) };
+
+/// The document is that of any deployment, so it cannot list what only one of them knows.
+fn environment() -> Value {
+    json!({"type": "string", "pattern": "^[a-z][a-z0-9]{1,11}$",
+        "description": "One of the deployment's: live, test, staging or dev, unless `KEYWARD_ENVIRONMENTS` names others"})
+}
+
+/// What is taken with an environment, which need not be named.
+fn placed<T>(read: impl FnOnce(&mut Fields) -> Result<T, Invalid>) -> Value {
+    let mut schema = described(read);
+    schema["properties"]["environment"] = environment();
+    schema["properties"]["environment"]["type"] = json!(["string", "null"]);
+    schema
+}
 
 fn described<T>(read: impl FnOnce(&mut Fields) -> Result<T, Invalid>) -> Value {
     Fields::describe(|fields| read(fields).map(|_| ()))
 }
 
-pub fn draft(config: &Config) -> Value {
-    described(|fields| Draft::take(fields, &config.environments, Instant::EPOCH))
+pub fn draft() -> Value {
+    placed(|fields| Draft::take(fields, &[], Instant::EPOCH))
 }
 
-pub fn settings(_: &Config) -> Value {
+pub fn settings() -> Value {
     let mut schema = described(Settings::take);
     // A change need not name what a creation must.
     schema["required"] = json!([]);
     schema
 }
 
-pub fn question(config: &Config) -> Value {
-    described(|fields| crate::verdict::take(fields, &config.environments))
+pub fn question() -> Value {
+    placed(|fields| crate::verdict::take(fields, &[]))
 }
 
-pub fn row(config: &Config) -> Value {
-    described(|fields| Row::take(fields, &config.foreign, &config.environments, Instant::EPOCH))
+pub fn row() -> Value {
+    placed(|fields| Row::take(fields, &[], &[], Instant::EPOCH))
 }
 
-pub fn waiting(_: &Config) -> Value {
+pub fn waiting() -> Value {
     described(crate::keys::waiting)
 }
 
-pub fn revocation(_: &Config) -> Value {
+pub fn revocation() -> Value {
     described(crate::keys::revocation)
 }
 
-pub fn terms(_: &Config) -> Value {
+pub fn terms() -> Value {
     described(crate::rotations::terms)
 }
 
-pub fn ending(_: &Config) -> Value {
+pub fn route() -> Value {
+    placed(|fields| keyward::route::Route::take(fields, &[], &[], &[]))
+}
+
+pub fn slot() -> Value {
+    described(crate::routes::slot_draft)
+}
+
+pub fn ending() -> Value {
     described(crate::rotations::ending)
 }
 
 /// The document.
-pub fn document(config: &Config) -> Value {
+pub fn document() -> Value {
     let mut paths = Map::new();
-    for endpoint in ENDPOINTS {
+    for endpoint in DESCRIPTIONS {
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
-        if endpoint.path.contains("{id}") {
-            let schema = json!({"type": "string", "pattern": "^[0-9A-Za-z]{16}$"});
-            path["parameters"] = json!([{"name": "id", "in": "path", "required": true, "description": "Id of the key", "schema": schema}]);
+        let named = endpoint.path.split(['{', '}']).skip(1).step_by(2);
+        let parameters: Vec<Value> = named.map(path_parameter).collect();
+        if !parameters.is_empty() {
+            path["parameters"] = parameters.into();
         }
-        path[endpoint.method.to_ascii_lowercase()] = operation(endpoint, config);
+        path[endpoint.method.to_ascii_lowercase()] = operation(endpoint);
     }
-    paths.insert("/v1/authorize".into(), authorize(config));
+    paths.insert("/v1/authorize".into(), authorize());
+    paths.insert("/v1/relay/sessions".into(), sessions());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -153,7 +191,7 @@ pub fn document(config: &Config) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key that holds the scope that the operation names"}},
-            "schemas": schemas(config),
+            "schemas": schemas(),
             "headers": {
                 "RequestId": {"description": "Id of the request, in every log line about it", "required": true, "schema": {"type": "string", "pattern": "^req_[0-9a-z]+$"}},
             },
@@ -161,24 +199,38 @@ pub fn document(config: &Config) -> Value {
     })
 }
 
-fn operation(endpoint: &Endpoint, config: &Config) -> Value {
+/// `GET /openapi.json`
+pub async fn serve(call: &Call<'_>) -> Answer {
+    call.no_query()?;
+    let text = host::asset_text(&call.isolate.env, &call.request.host).await.ok_or_else(not_found)?;
+    Ok(answer(call.request, 200, "application/json", &[], &text))
+}
+
+fn path_parameter(name: &str) -> Value {
+    let (about, schema) = match name {
+        "id" => ("Id of the key", json!({"type": "string", "pattern": "^[0-9A-Za-z]{16}$"})),
+        "slot" => ("Where the secret stands", json!({"enum": keyward::slots::Slot::NAMES})),
+        _ => ("Name of the route", json!({"type": "string", "pattern": keyward::route::NAME.pattern})),
+    };
+    json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
+}
+
+fn operation(endpoint: &Description) -> Value {
     let mut parameters: Vec<Value> = endpoint
         .query
         .iter()
-        .map(|of| json!({"name": of.name, "in": "query", "description": of.about, "schema": (of.schema)(config)}))
+        .map(|of| json!({"name": of.name, "in": "query", "description": of.about, "schema": (of.schema)()}))
         .collect();
     let header = |name: &str, about: &str, schema: Value| json!({"name": name, "in": "header", "description": about, "schema": schema});
     let body = match endpoint.takes {
         Takes::Nothing => None,
         Takes::Json(describe) | Takes::Creation(describe) | Takes::Question(describe) => {
-            Some(("application/json", describe(config), true))
+            Some(("application/json", describe(), true))
         }
-        Takes::MaybeJson(describe) | Takes::MaybeCreation(describe) => {
-            Some(("application/json", describe(config), false))
-        }
+        Takes::MaybeJson(describe) | Takes::MaybeCreation(describe) => Some(("application/json", describe(), false)),
         Takes::Lines(describe) => {
             // To OpenAPI 3.1 a body of lines is a text; what each of them holds stands beside it.
-            let lines = json!({"type": "string", "minLength": 1, "description": "One such object on each line", "x-line": describe(config)});
+            let lines = json!({"type": "string", "minLength": 1, "description": "One such object on each line", "x-line": describe()});
             Some(("application/jsonl", lines, true))
         }
     };
@@ -255,7 +307,7 @@ fn operation(endpoint: &Endpoint, config: &Config) -> Value {
     operation
 }
 
-fn authorize(config: &Config) -> Value {
+fn authorize() -> Value {
     let refused = |status: u16, codes: &[&str]| {
         let mut problem = problem(status, codes);
         problem["headers"]["Keyward-Status"] =
@@ -264,7 +316,8 @@ fn authorize(config: &Config) -> Value {
     };
     let scope = json!({"name": "scope", "in": "query", "description": "A scope that the call needs; may be repeated", "style": "form", "explode": true,
         "schema": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9._-]{1,49}:[a-z0-9._-]{1,49}$"}}});
-    let environment = json!({"name": "environment", "in": "query", "description": "The environment that the key must be for", "schema": {"enum": config.environments}});
+    let environment = json!({"name": "environment", "in": "query", "description": "The environment that the key must be for", "schema": environment()});
+    let proxy = json!({"name": "Keyward-Proxy", "in": "header", "description": "The proxy's own key, which holds `keyward.authorize:proxy`: the caller's address is the last one of `X-Forwarded-For`", "schema": {"type": "string"}});
     let known = ["Keyward-Key-Id", "Keyward-Owner", "Keyward-Scopes", "Keyward-Status"];
     let mut about = headers();
     for name in known {
@@ -275,16 +328,53 @@ fn authorize(config: &Config) -> Value {
     json!({"get": {
         "operationId": "authorize",
         "summary": "Forward authentication for a proxy: checks the caller's own key. Any method does",
-        "parameters": [scope, environment],
+        "parameters": [scope, environment, proxy],
         "responses": {
             "200": {"description": "Accepted", "headers": about},
             "400": refused(400, &["INVALID_REQUEST", "KEY_IN_URL", "SEVERAL_CREDENTIALS"]),
-            "401": refused(401, &["UNAUTHORIZED"]),
-            "403": refused(403, &["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"]),
+            "401": refused(401, &["UNAUTHORIZED", "PROXY_NOT_ACCEPTED"]),
+            "403": refused(403, &["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED", "PROXY_NOT_ACCEPTED"]),
             "500": refused(500, &["INTERNAL_ERROR"]),
             "503": refused(503, &["UNAVAILABLE"]),
         },
     }})
+}
+
+fn sessions() -> Value {
+    let mut operation = operation(&Description {
+        method: "POST",
+        path: "/v1/relay/sessions",
+        name: "beginSession",
+        scope: None,
+        summary: "Begins a session of a browser for a route: from a page of a listed origin, or with a backend's key",
+        query: &[ROUTE],
+        takes: Takes::MaybeJson(|| described(crate::sessions::asked)),
+        answers: Answers::Json(201, "Session"),
+        refuses: &[
+            (400, "SEVERAL_CREDENTIALS"),
+            (401, "UNAUTHORIZED"),
+            (403, "INSUFFICIENT_SCOPE"),
+            (403, "IP_NOT_ALLOWED"),
+            (403, "COUNTRY_NOT_ALLOWED"),
+            (403, "ORIGIN_NOT_ALLOWED"),
+            (403, "ORIGIN_NOT_LISTED"),
+            (403, "NO_SESSIONS"),
+            (403, "SESSION_BY_BACKEND_ONLY"),
+            (403, "TURNSTILE_FAILED"),
+            (404, "ROUTE_NOT_FOUND"),
+            (408, "BODY_TIMEOUT"),
+            (429, "RATE_LIMITED"),
+            (503, "UNAVAILABLE"),
+            (503, "ROUTE_NOT_ALLOWED"),
+            (503, "TURNSTILE_NOT_CONFIGURED"),
+        ],
+    });
+    operation["parameters"][0]["required"] = true.into();
+    operation["security"] = json!([{"key": []}, {}]);
+    let scope = crate::relay::SESSIONS_CREATE;
+    operation["description"] =
+        format!("Without a key, the request's `Origin` must be listed and the route open to pages; a key needs the scope `{scope}`.").into();
+    json!({ "post": operation })
 }
 
 fn headers() -> Value {
@@ -305,26 +395,25 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// What is answered, by name. Kept as text: built in code it would be a tenth of the Worker.
+/// What is answered, by name.
 const SCHEMAS: &str = include_str!("schemas.json");
 
-fn schemas(config: &Config) -> Value {
+fn schemas() -> Value {
     let mut schemas: Value = serde_json::from_str(SCHEMAS).unwrap_or_else(|_| unreachable!("a test parses it"));
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     schemas["Verdict"]["properties"]["code"] = json!({ "enum": codes });
-    schemas["Key"]["properties"]["environment"] = json!({ "enum": config.environments });
+    schemas["Key"]["properties"]["environment"] = environment();
     schemas
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::ENDPOINTS;
 
     #[test]
     fn every_answer_has_its_schema() {
         let schemas: Value = serde_json::from_str(SCHEMAS).unwrap();
-        for endpoint in ENDPOINTS {
+        for endpoint in DESCRIPTIONS {
             let (Answers::Json(_, name) | Answers::Lines(name)) = endpoint.answers;
             assert!(schemas[name].is_object(), "{name}");
         }

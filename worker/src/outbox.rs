@@ -46,7 +46,7 @@ pub async fn deliver(store: &Store, env: &JsValue, wanted: bool) -> Result<Optio
             Some(last) => number(&last[0])?,
         };
         let read = |row: &Vec<worker::SqlStorageValue>| {
-            let event = serde_json::from_str(text(&row[1])?).map_err(|e| StorageError(e.to_string()))?;
+            let event = crate::read::read(text(&row[1])?).map_err(|e| StorageError(e.to_string()))?;
             Ok((number(&row[0])?, event))
         };
         let events = rows.iter().map(read).collect::<Result<Vec<(u64, Event)>, StorageError>>()?;

@@ -1,14 +1,17 @@
 //! `ProjectObject`: what the project knows of all its keys. Contract: it decides nothing about a key; it keeps the index
 //! and the log in the order in which events arrive, each event once, the log chained so that altering it shows; it alone says
-//! whether the first management key may still be adopted, and what an idempotency key stands for.
+//! whether the first management key may still be adopted, and what an idempotency key stands for. The routes
+//! are its own ([`crate::project_routes`]).
 //!
 //! Why that holds: the events of one message are written in one synchronous transaction with the highest number seen of
 //! their key's object, so that a repeated delivery finds its number and changes nothing; a row of the log is chained to the
 //! last one in the same transaction.
 
+use crate::config::Config;
 use crate::edge::Isolate;
 use crate::host::clock;
 use crate::messages::{Filter, FromProject, ToProject};
+use crate::project_routes;
 use crate::storage::{StorageError, Store, bound, number, text};
 use keyward::audit::{AuditKeys, Checker, Head, Row};
 use keyward::evidence::Use;
@@ -28,7 +31,7 @@ use worker::{SqlStorageValue, State};
 /// The object that knows all keys of the project.
 #[wasm_bindgen]
 pub struct ProjectObject {
-    store: Store,
+    pub(crate) store: Store,
     env: JsValue,
     ready: Cell<bool>,
     /// The last row of the log, once read.
@@ -60,10 +63,10 @@ impl ProjectObject {
 
     /// Answers one [`ToProject`] with one [`FromProject`], both as JSON.
     pub async fn handle(&self, message: String) -> Result<String, JsValue> {
-        let message = serde_json::from_str(&message).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let message = crate::read::read(&message).map_err(|e| JsValue::from_str(&e.to_string()))?;
         let isolate = Isolate::get(&self.env).map_err(|problem| JsValue::from_str(&problem))?;
-        let keys = &isolate.config.audit;
-        let reply = self.prepare(keys).and_then(|()| self.decide(message, keys)).inspect_err(|_| {
+        let config = &isolate.config;
+        let reply = self.prepare(&config.audit).and_then(|()| self.decide(message, config)).inspect_err(|_| {
             self.last.replace(None);
         })?;
         serde_json::to_string(&reply).map_err(|e| JsValue::from_str(&e.to_string()))
@@ -78,7 +81,7 @@ impl ProjectObject {
         }
         let older = self.store.exists("keys")?;
         self.store.transact(|| {
-            TABLES.iter().try_for_each(|table| self.store.run(table, vec![]))?;
+            TABLES.iter().chain(&project_routes::TABLES).try_for_each(|table| self.store.run(table, vec![]))?;
             if older {
                 self.store.run(
                     "INSERT INTO key_index (position, id, name, owner, environment, status, record, secrets) SELECT position, id, json_extract(record, '$.name'), json_extract(record, '$.owner'), json_extract(record, '$.environment'), json_extract(record, '$.status'), record, '[]' FROM keys",
@@ -98,7 +101,8 @@ impl ProjectObject {
         Ok(())
     }
 
-    fn decide(&self, message: ToProject, keys: &AuditKeys) -> Result<FromProject, StorageError> {
+    fn decide(&self, message: ToProject, config: &Config) -> Result<FromProject, StorageError> {
+        let keys = &config.audit;
         match message {
             ToProject::Events { events } => {
                 self.deliver(&events, keys)?;
@@ -123,7 +127,11 @@ impl ProjectObject {
             ToProject::CheckLog { heads } => self.check(&heads, keys),
             ToProject::Export { after, limit } => self.export(after, limit),
             ToProject::KeySafety { limit, before } => self.key_safety(limit, before),
-            ToProject::Roots => self.roots(),
+            ToProject::Roots => self.roots(config),
+            ToProject::Routes { known } => self.routes(known, config),
+            ToProject::PutRoute { name, body, own, by } => self.put_route(&name, body, &own, &by, config),
+            ToProject::DeleteRoute { name, by } => self.delete_route(&name, &by, config),
+            ToProject::ChangeSlot { name, change, by } => self.change_slot(&name, &change, &by, config),
         }
     }
 
@@ -178,7 +186,7 @@ impl ProjectObject {
     }
 
     /// Appends a row to the log. Call it in a transaction; where that fails, [`Self::last`] must be forgotten.
-    fn append(&self, entry: &str, keys: &AuditKeys) -> Result<(), StorageError> {
+    pub(crate) fn append(&self, entry: &str, keys: &AuditKeys) -> Result<(), StorageError> {
         let last = self.last_row()?;
         let row = keys.append(last.as_ref(), entry).map_err(|broken| StorageError(format!("the log: {broken}")))?;
         let [hash, mac] = [&row.hash, &row.mac].map(|bytes| keyward::crypto::to_hex(bytes));
@@ -391,13 +399,14 @@ impl ProjectObject {
         )
     }
 
-    fn roots(&self) -> Result<FromProject, StorageError> {
+    fn roots(&self, config: &Config) -> Result<FromProject, StorageError> {
         let rows = self.store.rows("SELECT root, count(*) FROM roots GROUP BY root", vec![])?;
         let keys = rows
             .iter()
             .map(|row| Ok((text(&row[0])?.to_owned(), number(&row[1])?)))
             .collect::<Result<_, StorageError>>()?;
-        Ok(FromProject::Roots { keys, log: self.last_row()?.map(|row| row.root.to_string()) })
+        let log = self.last_row()?.map(|row| row.root.to_string());
+        Ok(FromProject::Roots { keys, log, sealed: self.sealed_under(config)? })
     }
 
     /// A page of what `query` finds, whose first column is the position and whose limit is one row more than `limit`.
@@ -428,7 +437,7 @@ fn written<T: Serialize>(value: &T) -> Result<String, StorageError> {
 }
 
 fn parsed<T: DeserializeOwned>(column: &SqlStorageValue) -> Result<T, StorageError> {
-    serde_json::from_str(text(column)?).map_err(|e| StorageError(e.to_string()))
+    crate::read::read(text(column)?).map_err(|e| StorageError(e.to_string()))
 }
 
 fn optional<T: DeserializeOwned>(column: &SqlStorageValue) -> Result<Option<T>, StorageError> {

@@ -68,31 +68,34 @@ pub async fn key_safety(call: &Call<'_>) -> Answer {
 /// `GET /v1/reports/root-secrets`
 pub async fn root_secrets(call: &Call<'_>) -> Answer {
     call.no_query()?;
-    let Ok(FromProject::Roots { keys, log }) = call.isolate.to_project(&ToProject::Roots).await else {
+    let Ok(FromProject::Roots { keys, log, sealed }) = call.isolate.to_project(&ToProject::Roots).await else {
         return Err(Problem::unavailable());
     };
     let peppers = &call.isolate.config.peppers;
     let current = peppers.current().to_string();
     let count = |name: &str| keys.iter().find(|(root, _)| root == name).map_or(0, |(_, keys)| *keys);
+    let secrets = |name: &str| sealed.iter().find(|(root, _)| root == name).map_or(0, |(_, secrets)| *secrets);
     // Taken over from version 0.1 and not used since: any of the retired may be theirs.
     let unknown = count("unknown");
     let retired: Vec<(String, bool)> = peppers
         .retired()
         .map(|root| {
             let name = root.to_string();
-            let needed = unknown > 0 || count(&name) > 0 || log.as_deref() == Some(&name);
+            let needed = unknown > 0 || count(&name) > 0 || secrets(&name) > 0 || log.as_deref() == Some(&name);
             (name, needed)
         })
         .collect();
     let configured = |name: &str| name == current || name == "unknown" || retired.iter().any(|(root, _)| root == name);
+    let only_sealed = sealed.iter().filter(|(root, _)| keys.iter().all(|(known, _)| known != root));
     let lost: Vec<Value> = keys
         .iter()
+        .chain(only_sealed)
         .filter(|(root, _)| !configured(root))
-        .map(|(root, keys)| json!({"name": root, "keys": keys}))
+        .map(|(root, _)| json!({"name": root, "keys": count(root), "upstream_secrets": secrets(root)}))
         .collect();
-    let shown = |(name, needed): &(String, bool)| json!({"name": name, "keys": count(name), "log": log.as_deref() == Some(name), "can_go": !needed});
+    let shown = |(name, needed): &(String, bool)| json!({"name": name, "keys": count(name), "upstream_secrets": secrets(name), "log": log.as_deref() == Some(name), "can_go": !needed});
     let body = json!({
-        "current": {"name": current, "keys": count(&current)},
+        "current": {"name": current, "keys": count(&current), "upstream_secrets": secrets(&current)},
         "retired": retired.iter().map(shown).collect::<Vec<_>>(),
         "unknown_keys": unknown,
         "missing": lost,

@@ -4,6 +4,7 @@ use crate::host::{self, Body, Header};
 use crate::response::{Problem, next_number, request_id};
 use keyward::foreign::{Prefix, Presented};
 use keyward::key::holds_key;
+use keyward::session::holds_token;
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,7 @@ pub struct Request {
     number: u32,
     id: OnceCell<String>,
     warning: RefCell<Option<String>>,
+    forwarded: OnceCell<IpAddr>,
 }
 
 /// How a caller presented himself.
@@ -43,11 +45,18 @@ impl std::fmt::Debug for Credential {
 
 impl Request {
     pub fn new(host: host::Request) -> Self {
-        Self { host, url: OnceCell::new(), number: next_number(), id: OnceCell::new(), warning: RefCell::new(None) }
+        Self {
+            host,
+            url: OnceCell::new(),
+            number: next_number(),
+            id: OnceCell::new(),
+            warning: RefCell::new(None),
+            forwarded: OnceCell::new(),
+        }
     }
 
     /// Path and query of the URL, as they were sent.
-    fn target(&self) -> &str {
+    pub fn target(&self) -> &str {
         let url = self.url.get_or_init(|| self.host.url());
         let after_scheme = url.find("://").map_or(0, |at| at + 3);
         url[after_scheme..].find('/').map_or("/", |at| &url[after_scheme + at..])
@@ -68,13 +77,15 @@ impl Request {
         })
     }
 
-    /// Whether a whole key stands anywhere in the URL, where logs and histories would keep it: one of keyward's own, or a text
-    /// that begins like one of another system.
+    /// Whether a whole key stands anywhere in the URL, where logs and histories would keep it: one of keyward's own, a session's
+    /// token, or a text that begins like a key of another system.
     pub fn has_key_in_url(&self, foreign: &[Prefix]) -> bool {
         let target = self.target();
         let has_key = |text: &str| {
             let words = || text.split(['/', '?', '&', '=', '#']);
-            holds_key(text) || (!foreign.is_empty() && words().any(|word| Presented::of(word, foreign).is_some()))
+            holds_key(text)
+                || holds_token(text)
+                || (!foreign.is_empty() && words().any(|word| Presented::of(word, foreign).is_some()))
         };
         has_key(target) || (target.contains('%') && has_key(&decoded(target)))
     }
@@ -84,8 +95,39 @@ impl Request {
         self.host.header(Header::Authorization).map_or(Credential::None, |value| credential(&value))
     }
 
-    /// The client's address as the platform knows it.
+    /// The key that the caller presents.
+    pub fn bearer(&self) -> Result<String, Problem> {
+        match self.credential() {
+            Credential::Bearer(key) => Ok(key),
+            Credential::None | Credential::NotBearer => Err(Problem::no_credential()),
+            Credential::Several => Err(Problem::several_credentials()),
+        }
+    }
+
+    /// The key of a proxy that wants to say where its caller is.
+    pub fn proxy(&self) -> Option<String> {
+        host::is_proxied(&self.host).then(|| self.host.header(Header::KeywardProxy).unwrap_or_default())
+    }
+
+    /// From now on the client is where the proxy says: at the last address of `X-Forwarded-For`. That one the proxy has added
+    /// itself; those before it are the caller's own word.
+    pub fn forward(&self) -> Result<(), Problem> {
+        let said = self.host.header(Header::XForwardedFor).unwrap_or_default();
+        let last = said.rsplit(',').next().and_then(|text| address(text.trim())).ok_or_else(|| {
+            Problem::invalid(
+                "with Keyward-Proxy, X-Forwarded-For must end in the caller's address: the proxy has to add it",
+            )
+        })?;
+        self.forwarded.get_or_init(|| last);
+        Ok(())
+    }
+
+    /// The client's address and country as the platform knows them, or the address as a trusted proxy does: the country would
+    /// be the proxy's, so there is none.
     pub fn client(&self) -> (Option<IpAddr>, Option<String>) {
+        if let Some(address) = self.forwarded.get() {
+            return (Some(*address), None);
+        }
         let mut client = host::client(&self.host).into_iter();
         let mut next = || client.next().and_then(|value| value.as_string());
         (next().and_then(|text| address(&text)), next())
@@ -94,6 +136,38 @@ impl Request {
     /// The web origin that the browser names.
     pub fn origin(&self) -> Option<String> {
         self.host.header(Header::Origin)
+    }
+
+    /// The method that a preflight asks for, if this is one (Fetch §3.2.2).
+    pub fn preflight(&self) -> Option<String> {
+        let asked = || self.origin().and_then(|_| self.host.named("access-control-request-method"));
+        (self.host.method() == "OPTIONS").then(asked).flatten()
+    }
+
+    /// What stands in the cookie of that name. Two of them are several credentials: one may be another site's doing.
+    pub fn cookie(&self, name: &str) -> Credential {
+        let Some(cookies) = self.host.header(Header::Cookie) else { return Credential::None };
+        let mut values = cookies
+            .split(';')
+            .filter_map(|pair| pair.trim_ascii().split_once('='))
+            .filter_map(|(known, value)| (known == name).then_some(value));
+        match (values.next(), values.next()) {
+            (None, _) => Credential::None,
+            (Some(value), None) => Credential::Bearer(value.to_owned()),
+            (Some(_), Some(_)) => Credential::Several,
+        }
+    }
+
+    /// The origin that this request was sent to, as its URL has it.
+    pub fn own_origin(&self) -> Option<String> {
+        let target = self.target().len();
+        let url = self.url.get()?;
+        Some(url[..url.len() - target].to_owned())
+    }
+
+    /// The host that this request was sent to, with its port where it names one.
+    pub fn own_host(&self) -> String {
+        self.own_origin().and_then(|origin| Some(origin.split_once("://")?.1.to_owned())).unwrap_or_default()
     }
 
     /// The number of this request in its isolate.
@@ -132,14 +206,24 @@ impl Request {
         self.text(MOST_BODY).await
     }
 
+    /// The body, as text, if it is there within so many seconds; `None` where it has more than `most` bytes.
+    pub async fn text_within(&self, most: u32, seconds: u32) -> Result<Option<String>, Problem> {
+        match self.host.text(most, seconds * 1_000).await {
+            Body::TooLong => Ok(None),
+            body => body_text(body, most).map(Some),
+        }
+    }
+
     /// The body, as text of at most `most` bytes.
     pub async fn text(&self, most: u32) -> Result<String, Problem> {
-        body_text(self.host.text(most).await, most)
+        body_text(self.host.text(most, BODY_PATIENCE_MS).await, most)
     }
 }
 
 /// Most bytes of a body.
 pub const MOST_BODY: u32 = 65_536;
+/// How long a body may take, in milliseconds.
+const BODY_PATIENCE_MS: u32 = 30_000;
 
 /// The text of a body of at most `most` bytes, or the problem to answer for it.
 pub fn body_text(body: Body, most: u32) -> Result<String, Problem> {
@@ -148,6 +232,7 @@ pub fn body_text(body: Body, most: u32) -> Result<String, Problem> {
         Body::TooLong => Err(Problem::invalid(&format!("the body is longer than {most} bytes"))),
         Body::NotText => Err(Problem::invalid("the body is not UTF-8, or holds its replacement character U+FFFD")),
         Body::Broken => Err(Problem::invalid("the body ended before it was whole")),
+        Body::Late => Err(Problem::body_late()),
     }
 }
 

@@ -63,6 +63,11 @@ impl Problem {
             .header("WWW-Authenticate", r#"Bearer realm="keyward", error="invalid_request""#)
     }
 
+    /// A body that stopped on its way here.
+    pub fn body_late() -> Self {
+        Self::new(408, "BODY_TIMEOUT", "The body came too slowly", "nothing came of it for too long; send it again")
+    }
+
     /// A key in a URL, where it would be logged.
     pub fn key_in_url() -> Self {
         let detail = "a URL ends up in logs and histories: treat that key as leaked, and send keys as Authorization: Bearer <key>";
@@ -118,6 +123,17 @@ impl Problem {
         }
     }
 
+    /// The answer for a verdict on the proxy's own key. That the caller's was not refused has to be plain: he can do nothing.
+    pub fn of_proxy(code: Code, scope: &str) -> Self {
+        let problem = Self::of_verdict(code, &[scope]);
+        if problem.status == 503 {
+            return problem;
+        }
+        let detail = format!("refused was not the caller's key but the one in Keyward-Proxy: {}", problem.detail);
+        Self::new(problem.status, "PROXY_NOT_ACCEPTED", "The proxy's key is not accepted", detail)
+            .header("WWW-Authenticate", r#"Bearer realm="keyward proxy""#)
+    }
+
     /// The response.
     pub fn respond(self, request: &Request) -> JsValue {
         let kebab = self.code.to_ascii_lowercase().replace('_', "-");
@@ -151,6 +167,13 @@ pub fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static s
         pairs.extend([(*name).to_owned(), value.clone()]);
     }
     host::respond(&host::prepare(status, pairs), request.number(), Some(body))
+}
+
+/// An answer without a kind of its own.
+pub fn answer_with(request: &Request, status: u16, headers: &[(&'static str, String)], body: Option<&str>) -> JsValue {
+    let own = ("Cache-Control", "no-store".to_owned());
+    let pairs = std::iter::once(&own).chain(headers).flat_map(|(name, value)| [(*name).to_owned(), value.clone()]);
+    host::respond(&host::prepare(status, pairs.collect()), request.number(), body)
 }
 
 /// A JSON answer.
