@@ -1,13 +1,14 @@
 // Builds everything that runs: the npm package (dist/), the pages (build/www) and the Worker (build/worker). Cargo decides
 // what of the Rust is stale; the rest is redone when its wasm or a source of its own is newer than its output.
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { bindgen, root, run, setup, step, wasmToolchain } from './setup.mjs';
 
 /** Where Cargo leaves a wasm file. */
-const compiled = (name, targetDir = join(root, 'target')) => join(targetDir, 'wasm32-unknown-unknown', 'release', `${name}.wasm`);
+const compiled = (name, { profile = 'release', targetDir = join(root, 'target') } = {}) => join(targetDir, 'wasm32-unknown-unknown', profile, `${name}.wasm`);
 
 function newest(path) {
   if (!existsSync(path)) return 0;
@@ -21,10 +22,10 @@ function stale(output, inputs) {
   return [...inputs, fileURLToPath(import.meta.url)].some((input) => newest(input) > made);
 }
 
-function cargo(title, args, targetDir = join(root, 'target')) {
+function cargo(title, args, { profile = 'release', targetDir = join(root, 'target') } = {}) {
   const { cargo: command, env } = wasmToolchain();
   const end = step(title);
-  run(command, ['rustc', '--quiet', '--locked', '--release', '--target', 'wasm32-unknown-unknown', '--target-dir', targetDir, ...args], {
+  run(command, ['rustc', '--quiet', '--locked', '--profile', profile, '--target', 'wasm32-unknown-unknown', '--target-dir', targetDir, ...args], {
     what: title,
     env: { ...process.env, ...env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: [env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS, '-Ctarget-feature=+simd128'].filter(Boolean).join(' ') },
   });
@@ -32,14 +33,14 @@ function cargo(title, args, targetDir = join(root, 'target')) {
 }
 
 /** Writes glue and optimised wasm of one cargo output into `out`. */
-function glue(target, wasm, out, name) {
+function glue(target, wasm, out, name, optimisation = []) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   run(bindgen, [target, wasm, out, name], { what: `glue for ${name}` });
   const file = join(out, `${name}_bg.wasm`);
   // The features that rustc uses by default, named one by one: --all-features would let the optimiser emit newer ones.
   const features = ['mutable-globals', 'sign-ext', 'nontrapping-float-to-int', 'bulk-memory', 'multivalue', 'reference-types', 'exception-handling', 'simd'];
-  run(process.execPath, [join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), file, '-o', file, '-O3', ...features.map((f) => `--enable-${f}`)], { what: 'wasm-opt' });
+  run(process.execPath, [join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), file, '-o', file, '-O3', ...optimisation, ...features.map((f) => `--enable-${f}`)], { what: 'wasm-opt' });
 }
 
 function size(...files) {
@@ -77,46 +78,74 @@ async function buildPackage() {
   end(`core ${size(join(dist, 'keyward.wasm'))}`);
 }
 
+/** One page's script, bundled into `out`; `define` puts values into it. */
+const bundlePage = (name, out, define = {}) =>
+  esbuild({ entryPoints: [join(root, 'www', `${name}.ts`)], outfile: join(out, `${name}.js`), minify: true, conditions: ['browser'], define });
+
+/** The exposed shop's script, made as front ends are that hold a key: the build puts it in. The build for the world has none. */
+export const bundleExposedShop = (out, { provider = '', key = '' } = {}) =>
+  bundlePage('shop-exposed', out, { SMS_API: JSON.stringify(provider && `${provider}/api/sms`), SMS_API_KEY: JSON.stringify(key) });
+
 /** build/www: the pages, with the package bundled in. */
-async function buildPages() {
+export async function buildPages() {
   const out = join(root, 'build', 'www');
   if (!stale(join(out, 'index.html'), [join(root, 'www'), join(root, 'dist', 'index.d.ts')])) return;
   const end = step('pages');
   rmSync(out, { recursive: true, force: true });
   cpSync(join(root, 'www'), out, { recursive: true, filter: (path) => !path.endsWith('.ts') && !path.endsWith('tsconfig.json') });
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'www')], { what: 'TypeScript' });
-  await esbuild({ entryPoints: [join(root, 'www', 'main.ts')], outfile: join(out, 'main.js'), minify: true, conditions: ['browser'] });
+  for (const name of ['main', 'relay', 'shop-relayed']) await bundlePage(name, out);
+  await bundleExposedShop(out);
   copyFileSync(join(root, 'dist', 'keyward.wasm'), join(out, 'keyward.wasm'));
   writeFileSync(join(out, 'index.html'), readFileSync(join(root, 'www', 'index.html')));
   end();
 }
 
+/** build/www/openapi.json: written by the table that the Worker dispatches by, and served by the Worker as a file. */
+function buildDocument() {
+  const out = join(root, 'build', 'www', 'openapi.json');
+  if (!stale(out, ['src', join('worker', 'src'), 'Cargo.lock'].map((path) => join(root, path)))) return;
+  const end = step('OpenAPI document');
+  run('cargo', ['run', '--quiet', '--locked', '-p', 'keyward-worker', '--features', 'describe', '--bin', 'openapi', out], { what: 'the OpenAPI document' });
+  end();
+}
+
+/** The library's numbering plans without what only formats numbers: half of their size (a test holds both to the same answers). */
+export function numberingPlans() {
+  const plans = createRequire(import.meta.url)('libphonenumber-js/metadata.min.json');
+  const FORMATS = 4;
+  for (const plan of [...Object.values(plans.countries), ...Object.values(plans.nonGeographic)]) plan[FORMATS] = 0;
+  return plans;
+}
+
 /** build/worker (or another folder, with Cargo features): the Worker as it is deployed, entry and wasm. */
 export async function buildWorker({ out = join(root, 'build', 'worker'), features = [], title = 'Worker' } = {}) {
   // A cdylib's file name does not tell its features apart, so each set of them has a target folder of its own.
-  const targetDir = join(root, 'target', ...features);
-  cargo(title, ['-p', 'keyward-worker', '--lib', '--crate-type', 'cdylib', ...(features.length ? ['--features', features.join(',')] : [])], targetDir);
-  const wasm = compiled('keyward_worker', targetDir);
+  const of = { profile: 'worker', targetDir: join(root, 'target', ...features) };
+  cargo(title, ['-p', 'keyward-worker', '--lib', '--crate-type', 'cdylib', ...(features.length ? ['--features', features.join(',')] : [])], of);
+  const wasm = compiled('keyward_worker', of);
   const entry = join(out, 'index.js');
   if (!stale(entry, [wasm, join(root, 'worker', 'entry.js'), bindgen])) return;
   const end = step(`${title}: glue`);
   const work = `${out}-glue`;
-  glue('worker', wasm, work, 'worker');
+  // What the optimiser inlines after LLVM is one more copy: 3 KB of the upload.
+  glue('worker', wasm, work, 'worker', ['--skip-pass=inlining-optimizing']);
   // The runtime hands the compiled module to a plain import; source-phase imports are not in every release of it.
   const js = join(work, 'worker.js');
   writeFileSync(js, readFileSync(js, 'utf8').replace('import source ', 'import '));
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   copyFileSync(join(work, 'worker_bg.wasm'), join(out, 'worker_bg.wasm'));
+  const plans = join(work, 'numbering-plans.json');
+  writeFileSync(plans, JSON.stringify(numberingPlans()));
   await esbuild({
     entryPoints: [join(root, 'worker', 'entry.js')],
     outfile: entry,
-    alias: { 'keyward-worker': js },
+    alias: { 'keyward-worker': js, 'libphonenumber-js/metadata.min.json': plans },
     external: ['*.wasm', 'cloudflare:*'],
     // The generator lists a module twice that is imported for two reasons; it is the same one.
     logOverride: { 'duplicate-object-key': 'silent' },
-    minifySyntax: true,
-    minifyWhitespace: true,
+    minify: true,
   });
   end(size(entry, join(out, 'worker_bg.wasm')));
 }
@@ -138,6 +167,7 @@ export async function build() {
   process.stderr.write('keyward: build\n');
   await buildPackage();
   await buildPages();
+  buildDocument();
   await buildWorker();
 }
 

@@ -1,7 +1,7 @@
 // Brings a bare checkout to where it can build: checks the toolchains, installs the npm packages, finds or makes a
-// wasm32 target, compiles the glue generator, and, for tests, finds a Chromium and installs Python packages. Every step
-// says what it does, is skipped when its result is there, and keeps what it makes under the checkout (node_modules/,
-// target/, .tools/).
+// wasm32 target, compiles the glue generator, and, for tests, finds a Chromium and an nginx and installs Python packages.
+// Every step says what it does, is skipped when its result is there, and keeps what it makes under the checkout
+// (node_modules/, target/, .tools/).
 // Needs nothing but Node's own modules: it runs before anything is installed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -176,6 +176,44 @@ function installChromium() {
   end();
 }
 
+/** Path of an nginx that runs here and can ask before it answers, or undefined. */
+export function nginx() {
+  const candidates = [process.env.NGINX, '/usr/sbin/nginx', join(tools, 'nginx', 'usr', 'sbin', 'nginx'), '/opt/homebrew/bin/nginx', '/usr/local/bin/nginx'];
+  return candidates.find((path) => path && existsSync(path) && spawnSync(path, ['-V'], { encoding: 'utf8' }).stderr?.includes('http_auth_request_module'));
+}
+
+/**
+ * nginx out of Debian's package, unpacked and not installed: an installed one would be started as a service on port 80. Where
+ * a library of its own is not there, it is installed after all, and kept from starting.
+ */
+function installNginx() {
+  if (nginx()) return;
+  const end = step('nginx (for the tests behind a proxy)');
+  const folder = join(tools, 'nginx');
+  mkdirSync(folder, { recursive: true });
+  const download = () => quiet('apt-get', ['download', '-q', 'nginx'], { cwd: folder });
+  // A machine whose lists of packages are old, or none, does not find it.
+  if (download() === undefined && quiet('apt-get', ['update', '-q']) !== undefined) download();
+  const file = readdirSync(folder).find((name) => name.endsWith('.deb'));
+  if (file) {
+    quiet('dpkg-deb', ['-x', file, '.'], { cwd: folder });
+    rmSync(join(folder, file));
+  }
+  if (!nginx() && process.getuid?.() === 0) {
+    // What Debian's packages ask before they start anything; 101 is no. An answer that is there already is left alone.
+    const policy = '/usr/sbin/policy-rc.d';
+    const ours = !existsSync(policy);
+    if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+    try {
+      apt(['nginx-light'], 'the tests behind a proxy');
+    } finally {
+      if (ours) rmSync(policy);
+    }
+  }
+  if (!nginx()) fail('no nginx found', 'apt-get install nginx-light, brew install nginx, or set NGINX to the path of one with auth_request');
+  end();
+}
+
 /** Path of the Python that has what tests the OpenAPI document. */
 export const python = join(tools, 'python', 'bin', 'python');
 
@@ -217,6 +255,7 @@ export function setup({ tests = false } = {}) {
   buildBindgen();
   if (!tests) return;
   installChromium();
+  installNginx();
   installPythonPackages();
 }
 

@@ -1,15 +1,25 @@
-// `npm start`: sets up, builds, and runs the real Worker in workerd with its state in .keyward/, then prints what to try.
+// `npm start`: sets up, builds, and runs the real Worker in workerd with its state in .keyward/, beside it a stand-in for an SMS
+// provider that a first route leads to, then prints what to try.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { build } from './build.mjs';
+import { exposePages, setUpRoute } from './demo.mjs';
 import { localDeployment } from './deployment.mjs';
+import { startProvider } from './provider.mjs';
 import { fail, root } from './setup.mjs';
 import { startKeyward } from './workerd.mjs';
 
-const port = Number(process.env.PORT || 8787);
-if (!Number.isInteger(port) || port < 1 || port > 65535) fail(`PORT is "${process.env.PORT}"`, 'a number from 1 to 65535');
+/** The port that a variable names. */
+function portFrom(name, otherwise) {
+  const port = Number(process.env[name] || otherwise);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) fail(`${name} is "${process.env[name]}"`, 'a number from 1 to 65535');
+  return port;
+}
+const PROVIDER_PORT = 8788;
+const port = portFrom('PORT', 8787);
+let providerPort = portFrom('PROVIDER_PORT', PROVIDER_PORT);
 
 const state = join(root, '.keyward');
 const pidFile = join(state, 'workerd.pid');
@@ -50,41 +60,69 @@ function lockState() {
 }
 
 /** Whether something listens on the port already; asked before the minutes of a first build. */
-const taken = () =>
+const taken = (wanted) =>
   new Promise((resolve) => {
     const probe = createServer().once('error', () => resolve(true)).once('listening', () => probe.close(() => resolve(false)));
-    probe.listen(port, '127.0.0.1');
+    probe.listen(wanted, '127.0.0.1');
   });
 
 lockState();
-if (await taken()) {
+const refusePort = (name, wanted) => {
   rmSync(lockFile, { force: true });
-  fail(`port ${port} is in use`, 'end what uses it, or take another port: PORT=8788 npm start');
+  fail(`port ${wanted} is in use`, `end what uses it, or take another port: ${name}=8790 npm start`);
+};
+if (await taken(port)) refusePort('PORT', port);
+if (providerPort === port || (await taken(providerPort))) {
+  if (process.env.PROVIDER_PORT) refusePort('PROVIDER_PORT', providerPort);
+  // Nobody asked for this very port: any free one will do.
+  providerPort = 0;
 }
 
 await build();
 const core = await import(join(root, 'dist', 'node.js'));
 const { env: kept, made } = localDeployment(state, core);
+const provider = await startProvider({ port: providerPort, file: join(state, 'provider.json') });
+const pages = join(state, 'www');
+await exposePages({ folder: pages, provider });
 // What is set in the shell counts beside, and before, what the folder keeps.
 const env = { ...kept, ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('KEYWARD_') && name !== 'KEYWARD_WASM_TOOLCHAIN')) };
-const running = await startKeyward({ state, port, env, onLog: (text) => process.stderr.write(text) });
+env.KEYWARD_LOCAL_UPSTREAMS = [env.KEYWARD_LOCAL_UPSTREAMS, provider.url].filter(Boolean).join(',');
+const running = await startKeyward({ state, port, env, pages, onLog: (text) => process.stderr.write(text) });
 
 writeFileSync(pidFile, String(running.process.pid));
 
 const { url } = running;
 
+const adminFile = join(state, 'admin-key');
+const adminKey = existsSync(adminFile) ? readFileSync(adminFile, 'utf8').trim() : undefined;
+
 /** Whether the key that the tour uses is there and accepted. */
 async function adminKeyState() {
-  const file = join(state, 'admin-key');
-  if (!existsSync(file)) return 'is missing; with it went the way in. Delete .keyward/ to begin anew';
-  const answer = await fetch(`${url}/v1/authorize`, { headers: { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` } });
+  if (adminKey === undefined) return 'is missing; with it went the way in. Delete .keyward/ to begin anew';
+  const answer = await fetch(`${url}/v1/authorize`, { headers: { authorization: `Bearer ${adminKey}` } });
   if (answer.ok) return made ? 'holds the first management key, made just now' : 'holds the first management key';
   return `is no longer accepted (${answer.status}): the log line above says why. Use another management key, or delete .keyward/ to begin anew`;
+}
+
+/** What became of the route that the page "Exposed or relayed" shows. That it could not be set up ends nothing else. */
+async function routeState() {
+  const file = '.keyward/admin-key';
+  if (adminKey === undefined) return `not set up: ${file} is missing`;
+  try {
+    const made = await setUpRoute({ keyward: url, adminKey, provider, origins: [url, url.replace('127.0.0.1', 'localhost')] });
+    return `leads to ${provider.url}/api/sms${made ? ', made just now; the provider’s key is sealed in it' : ''}`;
+  } catch (error) {
+    return [401, 403].includes(error.status) ? `not set up: ${file} is no longer accepted for it (${error.status})` : `not set up: ${error.message}`;
+  }
 }
 console.log(`
 keyward runs at ${url}
   state   .keyward/ (records in objects/, secrets in secrets.json; delete the folder to begin anew)
   key     .keyward/admin-key ${await adminKeyState()}
+  route   sms ${await routeState()}
+a stand-in for an SMS provider runs at ${provider.url}
+  log     ${provider.url}/ shows every call it receives, and from where; ${provider.url}/log.json too
+  token   .keyward/provider.json holds the token of its account, and digests of its keys
 
 Try it in another terminal, from this folder:
 
@@ -106,7 +144,7 @@ Try it in another terminal, from this folder:
   # revoke it: from effective_by on, no edge accepts it
   curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward", "wait": true}'
 
-Pages at ${url}/ · stop with Ctrl-C
+A key taken apart: ${url}/ · a key exposed, or relayed: ${url}/relay.html · stop with Ctrl-C
 `);
 
 let ending = false;
@@ -124,5 +162,6 @@ if (process.env.npm_lifecycle_event === 'start') {
   }, 300).unref();
 }
 const { code, signal } = await running.exited;
+await provider.close();
 for (const file of [pidFile, lockFile]) rmSync(file, { force: true });
 if (!ending) fail(`workerd ended (${code ?? signal})`, 'its last words are above');

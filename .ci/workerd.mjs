@@ -9,9 +9,13 @@ import { root } from './setup.mjs';
 /** The compatibility date that every Worker here is run and deployed with. */
 export const COMPATIBILITY_DATE = '2026-10-20';
 
+/** A request's signal tells of a client that went away. */
+const COMPATIBILITY_FLAGS = '["enable_request_signal"]';
+
 /** The bindings that carry secrets or configuration into the Worker; each may be absent. */
 const SETTINGS = ['KEYWARD_ROOT_SECRET', 'KEYWARD_RETIRED_ROOT_SECRETS', 'KEYWARD_TAG_KEY', 'KEYWARD_RETIRED_TAG_KEYS',
-  'KEYWARD_FIRST_KEY', 'KEYWARD_BRAND', 'KEYWARD_ENVIRONMENTS', 'KEYWARD_FOREIGN_PREFIXES',
+  'KEYWARD_FIRST_KEY', 'KEYWARD_BRAND', 'KEYWARD_ENVIRONMENTS', 'KEYWARD_FOREIGN_PREFIXES', 'KEYWARD_ISSUER',
+  'KEYWARD_LOCAL_UPSTREAMS', 'KEYWARD_TURNSTILE_SECRET', 'KEYWARD_TURNSTILE_URL',
   // Read by the fault-injection build alone.
   'KEYWARD_FAULT'];
 
@@ -28,7 +32,8 @@ const embedded = (state, file) => `embed ${text(relative(state, file))}`;
 /** The Durable Objects of the Worker that owns them. */
 const OBJECTS = `durableObjectNamespaces = [
       (className = "KeyObject", uniqueKey = "keyward-keys", enableSql = true),
-      (className = "ProjectObject", uniqueKey = "keyward-project", enableSql = true)
+      (className = "ProjectObject", uniqueKey = "keyward-project", enableSql = true),
+      (className = "RouteObject", uniqueKey = "keyward-routes", enableSql = true)
     ],
     durableObjectStorage = (localDisk = "objects")`;
 
@@ -39,10 +44,11 @@ const OBJECTS = `durableObjectNamespaces = [
  * @param options.authority name of the service whose Durable Objects it speaks to; without it, they are its own
  */
 export function keywardService({ state, name = 'keyward', code = join(root, 'build', 'worker'), wrappers = [], settings, authority }) {
-  const bound = SETTINGS.filter((setting) => settings.includes(setting));
+  const bound = settings.filter((setting) => SETTINGS.includes(setting) || setting.startsWith('UPSTREAM_'));
   const namespace = (className) => (authority === undefined ? text(className) : `(className = ${text(className)}, serviceName = ${text(authority)})`);
   return `(name = ${text(name)}, worker = (
     compatibilityDate = ${text(COMPATIBILITY_DATE)},
+    compatibilityFlags = ${COMPATIBILITY_FLAGS},
     modules = [
       ${wrappers.map((file) => `(name = ${text(basename(file))}, esModule = ${embedded(state, file)}),`).join('\n      ')}
       (name = "index.js", esModule = ${embedded(state, join(code, 'index.js'))}),
@@ -51,6 +57,7 @@ export function keywardService({ state, name = 'keyward', code = join(root, 'bui
     bindings = [
       (name = "KEYS", durableObjectNamespace = ${namespace('KeyObject')}),
       (name = "PROJECT", durableObjectNamespace = ${namespace('ProjectObject')}),
+      (name = "ROUTES", durableObjectNamespace = ${namespace('RouteObject')}),
       (name = "ASSETS", service = "assets"),
       ${bound.map((setting) => `(name = ${text(setting)}, fromEnvironment = ${text(setting)})`).join(',\n      ')}
     ]${authority === undefined ? `,\n    ${OBJECTS}` : ''}
@@ -61,6 +68,12 @@ export function keywardService({ state, name = 'keyward', code = join(root, 'bui
 export function scriptService({ state, name, esModule, bindings = '' }) {
   return `(name = ${text(name)}, worker = (compatibilityDate = ${text(COMPATIBILITY_DATE)}, modules = [(name = "index.js", esModule = ${embedded(state, esModule)})], bindings = [${bindings}]))`;
 }
+
+/** What Workers may reach: the public internet, and private addresses where the configuration names local upstreams. */
+const network = ({ KEYWARD_LOCAL_UPSTREAMS, KEYWARD_TURNSTILE_URL = '' }) => {
+  const reach = KEYWARD_LOCAL_UPSTREAMS || KEYWARD_TURNSTILE_URL.startsWith('http:') ? '["public", "private"]' : '["public"]';
+  return `(name = "internet", network = (allow = ${reach}, tlsOptions = (trustBrowserCas = true)))`;
+};
 
 /**
  * Starts workerd and resolves once it listens.
@@ -79,6 +92,7 @@ export async function startWorkerd({ state, services, sockets, env = {}, onLog }
 const config :Workerd.Config = (
   services = [
     ${services.join(',\n    ')},
+    ${network(env)},
     (name = "objects", disk = (path = ${text(objects)}, writable = true))
   ],
   sockets = [${sockets.map(({ name, service, port = 0 }) => `(name = ${text(name)}, address = "127.0.0.1:${port}", http = (), service = ${text(service)})`).join(', ')}]
@@ -116,16 +130,17 @@ const config :Workerd.Config = (
 /**
  * Starts keyward's Worker with its pages, one socket.
  *
+ * @param options.pages folder of the pages
  * @param options.edges `{name, code, wrappers}` of further Workers, each on a socket of its name: isolates with leases of
  *   their own, which speak to the first one's Durable Objects
  */
-export async function startKeyward({ state, port = 0, code, wrappers, env, edges = [], onLog }) {
+export async function startKeyward({ state, port = 0, code, wrappers, env, edges = [], pages = join(root, 'build', 'www'), onLog }) {
   const settings = Object.keys(env);
   const services = [
     keywardService({ state, code, wrappers, settings }),
     ...edges.map((edge) => keywardService({ state, settings, authority: 'keyward', ...edge })),
     scriptService({ state, name: 'assets', esModule: join(root, '.ci', 'assets.js'), bindings: '(name = "FILES", service = "files")' }),
-    `(name = "files", disk = ${text(join(root, 'build', 'www'))})`,
+    `(name = "files", disk = ${text(pages)})`,
   ];
   const sockets = [{ name: 'http', service: 'keyward', port }, ...edges.map(({ name }) => ({ name, service: name }))];
   const running = await startWorkerd({ state, services, sockets, env, onLog });
