@@ -22,15 +22,19 @@ export function record(id, fields) {
   };
 }
 
-/** Makes a deployment in a folder of its own, hands it to `work` and removes it. */
-export async function withDeployment(work) {
+/**
+ * Makes a deployment in a folder of its own, hands it to `work` and removes it.
+ *
+ * @param more bindings of keyward's beside its secrets
+ */
+export async function withDeployment(work, more = {}) {
   const { generateKey, parseKey, Verifier } = await import(join(root, 'dist', 'node.js'));
   const rootSecret = randomBytes(32).toString('hex');
   const tagKey = randomBytes(32).toString('hex');
   const managementKey = generateKey({ brand: 'psk', environment: 'live', tagKey });
   const digest = new Verifier({ brand: 'psk', rootSecret }).digest(managementKey);
   const first = { record: record(parseKey(managementKey).id, { scopes: ['keyward.*:*'] }), secrets: [digest] };
-  const settings = { KEYWARD_ROOT_SECRET: rootSecret, KEYWARD_TAG_KEY: tagKey, KEYWARD_FIRST_KEY: JSON.stringify(first) };
+  const settings = { KEYWARD_ROOT_SECRET: rootSecret, KEYWARD_TAG_KEY: tagKey, KEYWARD_FIRST_KEY: JSON.stringify(first), ...more };
   const state = mkdtempSync(join(tmpdir(), 'keyward-bench-'));
   try {
     return await work({ managementKey, run: (peers, use) => run({ state, settings, peers }, use) });

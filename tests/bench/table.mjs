@@ -3,7 +3,8 @@
 function format(value, unit) {
   if (unit === '×') return `${value.toFixed(value < 10 ? 3 : 1)} ×`;
   if (unit === 'ns' && value >= 10_000) return `${(value / 1000).toFixed(1)} µs`;
-  return `${unit === 'ns' ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
+  if (unit === 'ms' && Math.abs(value) < 1) return `${value.toFixed(2)} ms`;
+  return `${unit === 'ns' ? value.toFixed(0) : value.toFixed(1)} ${unit}`.trimEnd();
 }
 
 /** Whether `bound` (`{atLeast}` or `{atMost}`) holds for `value`, and by how much not. */

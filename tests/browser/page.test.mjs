@@ -11,6 +11,7 @@ import { chromium as browserType } from 'playwright-core';
 import { localDeployment } from '../../.ci/deployment.mjs';
 import { chromium, root } from '../../.ci/setup.mjs';
 import { startKeyward } from '../../.ci/workerd.mjs';
+import { beyondTheSide, contrasts } from './looks.mjs';
 
 const TESTS = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'TAG', 'DIGEST'];
 const PARTS = ['brand', 'environment', 'id', 'tag', 'secret', 'check'];
@@ -277,12 +278,7 @@ for (const width of [320, 390, 768, 1000, 1440]) {
       await page.getByLabel('Brand', { exact: true }).fill(brand);
       await page.getByRole('radio', { name: environment }).check();
       await page.getByRole('button', { name: 'Generate a key' }).click();
-      const outside = await page.evaluate(() => {
-        const wide = document.documentElement.clientWidth;
-        const beyond = [...document.querySelectorAll('body *')].filter((element) => element.getBoundingClientRect().right > wide + 0.5);
-        return { scroll: document.documentElement.scrollWidth - wide, beyond: beyond.map((element) => element.id || element.className || element.tagName) };
-      });
-      assert.deepEqual(outside, { scroll: 0, beyond: [] });
+      assert.deepEqual(await page.evaluate(beyondTheSide), { scroll: 0, beyond: [] });
     }
   });
 }
@@ -303,6 +299,8 @@ test('Everything can be done by keyboard alone, and the focus is always to be se
     await page.keyboard.press('Tab');
     assert.deepEqual(await focused(), { name, outlined: true });
   };
+  await tab('Anatomy of a key');
+  await tab('Exposed or relayed');
   await tab('Brand');
   await page.keyboard.press('Control+A');
   await page.keyboard.type('acme');
@@ -337,32 +335,7 @@ for (const colorScheme of ['light', 'dark']) {
     const { page } = await open(t, { colorScheme, reducedMotion: 'reduce' });
     for (const button of ['Put it back', 'Put a space in', 'Invent a twin']) {
       await breakIt(page, button);
-      const { faint, count } = await page.evaluate(() => {
-        const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-        const rgba = (color) => {
-          canvas.clearRect(0, 0, 1, 1);
-          canvas.fillStyle = color;
-          canvas.fillRect(0, 0, 1, 1);
-          return [...canvas.getImageData(0, 0, 1, 1).data];
-        };
-        // Relative luminance and contrast as WCAG 2.2 defines them.
-        const luminance = (color) => {
-          const [red, green, blue] = rgba(color).map((byte) => (byte / 255 <= 0.04045 ? byte / 255 / 12.92 : ((byte / 255 + 0.055) / 1.055) ** 2.4));
-          return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-        };
-        const ground = (element) => {
-          const color = getComputedStyle(element).backgroundColor;
-          return rgba(color)[3] === 255 ? color : ground(element.parentElement);
-        };
-        const written = [...document.querySelectorAll('body *')].filter((element) =>
-          [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()) || element.value);
-        const shown = written.filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest('.unseen'));
-        const measured = shown.map((element) => {
-          const [light, dark] = [luminance(getComputedStyle(element).color), luminance(ground(element))].sort((a, b) => b - a);
-          return { text: (element.value ?? element.textContent).slice(0, 40), contrast: (light + 0.05) / (dark + 0.05) };
-        });
-        return { count: measured.length, faint: measured.filter(({ contrast }) => contrast < 4.5) };
-      });
+      const { faint, count } = await page.evaluate(contrasts);
       assert.ok(count > 60, `only ${count} texts were found`);
       assert.deepEqual(faint, []);
     }

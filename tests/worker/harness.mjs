@@ -24,13 +24,14 @@ export class Deployment {
    * @param options.env bindings to add or, as `undefined`, to leave out
    * @param options.code folder of another build of the Worker
    * @param options.wrappers modules that watch the Worker
+   * @param options.pages folder of pages other than build/www
    */
-  static async start({ env = {}, code, wrappers } = {}) {
+  static async start({ env = {}, code, wrappers, pages } = {}) {
     const made = newDeployment(core);
     const deployment = new Deployment();
     deployment.adminKey = made.adminKey;
     deployment.env = Object.fromEntries(Object.entries({ ...made.env, ...env }).filter(([, value]) => value !== undefined));
-    deployment.options = { code, wrappers };
+    deployment.options = { code, wrappers, pages };
     deployment.state = mkdtempSync(join(tmpdir(), 'keyward-test-'));
     await deployment.run();
     return deployment;

@@ -12,6 +12,9 @@ import { Deployment, core } from './harness.mjs';
 const folder = join(root, 'tests', 'openapi');
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
 
+/** Nobody listens there. */
+const UPSTREAM = 'http://127.0.0.1:9';
+
 /** What there is, as it is told to users. `/v1/authorize` takes any method; GET stands for all. */
 const ENDPOINTS = [
   'POST /v1/keys',
@@ -33,6 +36,15 @@ const ENDPOINTS = [
   'GET /v1/audit/export',
   'GET /v1/reports/key-safety',
   'GET /v1/reports/root-secrets',
+  'GET /v1/routes',
+  'GET /v1/routes/{name}',
+  'PUT /v1/routes/{name}',
+  'DELETE /v1/routes/{name}',
+  'GET /v1/routes/{name}/use',
+  'PUT /v1/routes/{name}/secrets/{slot}',
+  'DELETE /v1/routes/{name}/secrets/{slot}',
+  'POST /v1/relay/sessions',
+  'GET /.well-known/jwks.json',
   'GET /openapi.json',
 ];
 
@@ -65,7 +77,7 @@ describe('the OpenAPI document', () => {
   let document;
   let state;
   before(async () => {
-    keyward = await Deployment.start();
+    keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: UPSTREAM } });
     state = mkdtempSync(join(tmpdir(), 'keyward-openapi-'));
     const { status, headers, text, body } = await keyward.call('GET', '/openapi.json', undefined, { key: null });
     assert.equal(status, 200);
@@ -97,6 +109,11 @@ describe('the OpenAPI document', () => {
 
   test('the Worker does as the document says, whatever is asked', { timeout: 170_000 }, async ({ signal }) => {
     const keys = await populate(keyward);
+    for (const name of ['sms', 'mail']) {
+      const made = await keyward.call('PUT', `/v1/routes/${name}`, { upstream: UPSTREAM, callers: { key: { scopes: [] }, session: { origins: ['https://shop.example'], mint: 'public' } }, allow: [{ methods: ['POST'], path: '/**' }], credential: { type: 'header', name: 'X-Key' } });
+      assert.equal(made.status, 200, made.text);
+      assert.equal((await keyward.call('PUT', `/v1/routes/${name}/secrets/current`, { secret: 'never-to-be-sent' })).status, 200);
+    }
     const [bearer] = Object.entries(document.components.securitySchemes).find(([, { type, scheme }]) => type === 'http' && scheme.toLowerCase() === 'bearer');
     const config = join(state, 'schemathesis.toml');
     const texts = (values) => JSON.stringify(values.map(String));
@@ -111,9 +128,38 @@ values = ${texts(keys.map(({ id }) => id))}
 [dictionaries.keys]
 values = ${texts(keys.map(({ key }) => key))}
 
+[dictionaries.environments]
+values = ${texts(['live', 'test', 'staging', 'dev'])}
+
+[parameters."body.environment"]
+dictionary = "environments"
+probability = 0.9
+
+[parameters."query.environment"]
+dictionary = "environments"
+probability = 0.9
+
 [parameters."path.id"]
 dictionary = "ids"
 probability = 0.6
+
+[dictionaries.routes]
+values = ${texts(['sms', 'mail'])}
+
+[dictionaries.upstreams]
+values = ${texts([UPSTREAM])}
+
+[parameters."path.name"]
+dictionary = "routes"
+probability = 0.7
+
+[parameters."query.route"]
+dictionary = "routes"
+probability = 0.8
+
+[parameters."body.upstream"]
+dictionary = "upstreams"
+probability = 0.9
 
 [parameters."body.key"]
 dictionary = "keys"
