@@ -1,10 +1,11 @@
 //! A request to create a key, or to change one: whether it is sound, and the record it makes. Both are read by the same
 //! rules, so that no change can bring a record about that no creation could.
 
+use crate::allowance::{self, Quota, RateLimit};
 use crate::error::Invalid;
 use crate::fields::{Fields, Shape};
 use crate::network::{self, Range};
-use crate::record::{Record, Status};
+use crate::record::{OnAnomaly, Record, Status};
 use crate::scope::Scope;
 use crate::time::Instant;
 use serde_json::{Map, Value};
@@ -68,6 +69,9 @@ pub struct Settings {
     allowed_origins: Vec<String>,
     max_staleness_seconds: u32,
     rotation_days: u32,
+    rate_limits: Vec<RateLimit>,
+    quotas: Vec<Quota>,
+    on_anomaly: OnAnomaly,
     metadata: Map<String, Value>,
 }
 
@@ -115,6 +119,9 @@ impl Draft {
             allowed_origins: Vec::new(),
             max_staleness_seconds: DEFAULT_STALENESS,
             rotation_days: DEFAULT_ROTATION_DAYS,
+            rate_limits: Vec::new(),
+            quotas: Vec::new(),
+            on_anomaly: OnAnomaly::default(),
             metadata: Map::new(),
             status: Status::Active,
             revoked_at: None,
@@ -149,7 +156,12 @@ impl Settings {
             true => Ok(text.to_owned()),
             false => Err("must be an origin as browsers send it, such as https://shop.example".to_owned()),
         };
+        let (rate_limits, quotas) = allowance::take(fields)?;
+        let on_anomaly = fields.one_of("on_anomaly", &OnAnomaly::NAMES)?;
         Ok(Self {
+            on_anomaly: on_anomaly.and_then(|name| OnAnomaly::named(&name)).unwrap_or_default(),
+            rate_limits,
+            quotas,
             scopes,
             name,
             owner,
@@ -186,6 +198,9 @@ impl Settings {
             allowed_origins: self.allowed_origins,
             max_staleness_seconds: self.max_staleness_seconds,
             rotation_days: self.rotation_days,
+            rate_limits: self.rate_limits,
+            quotas: self.quotas,
+            on_anomaly: self.on_anomaly,
             metadata: self.metadata,
             ..before
         }
@@ -223,7 +238,7 @@ pub fn patched(record: &Record, body: Value, now: Instant) -> Result<Record, Inv
 }
 
 /// The fields that [`patched`] takes.
-pub const SETTABLE: [&str; 12] = [
+pub const SETTABLE: [&str; 15] = [
     "name",
     "owner",
     "scopes",
@@ -235,6 +250,9 @@ pub const SETTABLE: [&str; 12] = [
     "allowed_origins",
     "max_staleness_seconds",
     "rotation_days",
+    "rate_limits",
+    "quotas",
+    "on_anomaly",
     "metadata",
 ];
 

@@ -24,6 +24,11 @@ pub fn end(asked_at: Instant, seconds: u32) -> Instant {
     asked_at.plus_millis(i64::from(seconds) * MS_PER_SECOND)
 }
 
+/// As [`end`], of what was given for so many milliseconds.
+pub fn end_of_ms(asked_at: Instant, milliseconds: i64) -> Instant {
+    asked_at.plus_millis(milliseconds * MS_PER_SECOND / 1_000)
+}
+
 /// From when a call that meets this lease renews it in the background: half way.
 pub fn renew_from(asked_at: Instant, seconds: u32) -> Instant {
     asked_at.plus_millis(i64::from(seconds) * MS_PER_SECOND / 2)

@@ -21,11 +21,15 @@
 //! | [`session`], [`limit`], [`numbers`] | what a browser may call, how often, and to which phone numbers |
 //! | [`redact`] | what of an upstream's answer is an echo of its secret, and goes no further |
 //! | [`seal`], [`slots`] | upstream secrets at rest, and how one takes the place of another |
+//! | [`webhook`] | who is told of events, how a message is signed, when it is tried again |
 //! | [`idempotency`] | when a creation was asked for before |
+//! | [`anomaly`] | what is unusual about the use of a key, and when to look at one that is silent |
 //!
 //! The format is specified in `tests/vectors/SPEC.md`.
 #![forbid(unsafe_code)]
 
+pub mod allowance;
+pub mod anomaly;
 pub mod audit;
 mod base62;
 pub mod crypto;
@@ -42,6 +46,7 @@ pub mod lease;
 pub mod life;
 pub mod limit;
 pub mod network;
+pub mod notices;
 pub mod numbers;
 pub mod record;
 pub mod redact;
@@ -56,7 +61,9 @@ pub mod slots;
 pub mod target;
 pub mod time;
 pub mod upstream;
+pub mod usage;
 pub mod verify;
+pub mod webhook;
 
 #[cfg(feature = "js")]
 pub mod js;

@@ -97,6 +97,14 @@ impl EventKind {
     pub const REDIGESTED: Self = Self(Cow::Borrowed("key.redigested"));
     /// It was used, for the first time on that day or for a new scope. For the index, not for the log.
     pub const USED: Self = Self(Cow::Borrowed("key.used"));
+    /// It ends before long. For whoever wants to be told, as what follows: nobody changed anything.
+    pub const EXPIRING: Self = Self(Cow::Borrowed("key.expiring"));
+    /// Its secret is to be replaced.
+    pub const ROTATION_DUE: Self = Self(Cow::Borrowed("key.rotation_due"));
+    /// A part of a quota is spent.
+    pub const QUOTA: Self = Self(Cow::Borrowed("key.quota"));
+    /// Something about its use is unusual.
+    pub const ANOMALY: Self = Self(Cow::Borrowed("key.anomaly"));
 
     /// The stable name.
     pub fn as_str(&self) -> &str {
@@ -105,7 +113,12 @@ impl EventKind {
 
     /// Whether it belongs into the log.
     pub fn is_logged(&self) -> bool {
-        *self != Self::REDIGESTED && *self != Self::USED
+        !self.is_news() && *self != Self::REDIGESTED && *self != Self::USED
+    }
+
+    /// Whether it is told to whoever wants to know, though nothing was changed.
+    pub fn is_news(&self) -> bool {
+        [Self::EXPIRING, Self::ROTATION_DUE, Self::QUOTA, Self::ANOMALY].contains(self)
     }
 }
 
@@ -129,6 +142,9 @@ pub struct Event {
     /// What is known of its use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<Use>,
+    /// What else there is to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
 }
 
 impl Event {
@@ -180,7 +196,12 @@ impl Step {
     fn event(key: &StoredKey, kind: EventKind, by: &Actor, now: Instant, changes: Map<String, Value>) -> Event {
         let at = now.max(key.record.updated_at);
         let (record, secrets) = (key.record.clone(), key.shown_secrets());
-        Event { kind, at, by: by.clone(), record, changes, secrets, used: None }
+        Event { kind, at, by: by.clone(), record, changes, secrets, used: None, detail: None }
+    }
+
+    /// What whoever wants to know is told of a key that did not change.
+    pub fn news(key: &StoredKey, kind: EventKind, detail: Value, now: Instant) -> Event {
+        Event { detail: Some(detail), ..Self::event(key, kind, &Actor::keyward("watch"), now, Map::new()) }
     }
 
     /// What the index should know of a key that did not change.

@@ -1,6 +1,7 @@
 //! What is stored of a key: its record, the digests of its secrets, and the form in which the record is shown. This is
 //! also the stored JSON; `tests` below pin it, since records outlive the code that wrote them.
 
+use crate::allowance::{Quota, RateLimit, Rules};
 use crate::draft::DEFAULT_ROTATION_DAYS;
 use crate::lease::Reach;
 use crate::network::Range;
@@ -21,6 +22,36 @@ pub enum Status {
     Disabled,
     /// Refused for ever.
     Revoked,
+}
+
+/// What is done when something about the use of a key is unusual; its owner is told in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAnomaly {
+    /// Nothing more.
+    #[default]
+    Notify,
+    /// It gets a rate limit of what is usual.
+    Throttle,
+    /// It is disabled.
+    Disable,
+    /// It is revoked.
+    Revoke,
+}
+
+impl OnAnomaly {
+    /// Their names.
+    pub const NAMES: [&str; 4] = ["notify", "throttle", "disable", "revoke"];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::Notify, Self::Throttle, Self::Disable, Self::Revoke];
+        Self::NAMES.iter().zip(all).find_map(|(known, of)| (*known == name).then_some(of))
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A key's record. Lists that are empty do not restrict.
@@ -59,6 +90,15 @@ pub struct Record {
     /// Days after which its secret should be replaced.
     #[serde(default = "default_rotation_days")]
     pub rotation_days: u32,
+    /// Token buckets. Not written where there are none, as by versions that knew none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
+    /// Numbers of calls in a day, a month or for ever.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<Quota>,
+    /// What is done about unusual use.
+    #[serde(default, skip_serializing_if = "OnAnomaly::is_default")]
+    pub on_anomaly: OnAnomaly,
     /// The issuer's own notes.
     pub metadata: Map<String, Value>,
     /// Where it stands.
@@ -78,6 +118,11 @@ impl Record {
             && self.denied_ips.is_empty()
             && self.allowed_countries.is_empty()
             && self.allowed_origins.is_empty())
+    }
+
+    /// What limits its calls.
+    pub fn rules(&self) -> Rules<'_> {
+        Rules { rate_limits: &self.rate_limits, quotas: &self.quotas }
     }
 
     /// Whether the key holds any of keyward's own scopes.
@@ -103,6 +148,9 @@ impl Record {
     /// The record as it is answered: with its redacted text, and its standing at `now` for a status.
     pub fn shown(&self, now: Instant) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_else(|_| unreachable!("a record is plain JSON"));
+        value["rate_limits"] = serde_json::to_value(&self.rate_limits).unwrap_or_default();
+        value["quotas"] = serde_json::to_value(&self.quotas).unwrap_or_default();
+        value["on_anomaly"] = serde_json::to_value(self.on_anomaly).unwrap_or_default();
         value["redacted"] = self.redacted().into();
         value["status"] = self.standing(now).into();
         value
@@ -285,6 +333,9 @@ pub(crate) mod tests {
             allowed_origins: vec![],
             max_staleness_seconds: 5,
             rotation_days: 90,
+            rate_limits: vec![],
+            quotas: vec![],
+            on_anomaly: OnAnomaly::Notify,
             metadata: Map::new(),
             status: Status::Active,
             revoked_at: None,

@@ -1,5 +1,5 @@
-//! Where a route leads: an origin and a base path that are fixed when the route is written. What cannot be a public server
-//! is refused there and then; that a public name leads to a private address is for the network to refuse.
+//! Where a route leads: an origin and a base path that are fixed when the route is written. What cannot be a public server,
+//! for routes and for webhooks, is refused there and then; that a public name leads to a private address is for the network to refuse.
 
 use crate::network::is_origin;
 use crate::target::is_plain_path;
@@ -31,43 +31,52 @@ impl Upstream {
     pub fn parse(text: &str, local: &[String], own: &[&str]) -> Result<Self, String> {
         const SHAPE: &str = "must be an origin in lower case with a path at most, such as https://api.example/v1: no user, \
                              query, fragment, trailing dot or default port";
-        let scheme = text.find("://").map_or(0, |at| at + 3);
         let (origin, path) = text.split_at(origin_of(text).len());
         let base = path.strip_suffix('/').unwrap_or(path);
         let base_fits = base.is_empty() || (is_plain_path(base) && !base.ends_with('/'));
         if text.len() > MAX_LENGTH || !is_origin(origin) || !base_fits {
             return Err(SHAPE.to_owned());
         }
-        let upstream = Self { origin: origin.to_owned(), base: base.to_owned() };
-        let host = upstream.host();
-        let is_local = local.iter().any(|allowed| allowed == origin);
-        // On one machine servers differ by their ports; on the internet a host is one deployment.
-        let itself = |own: &&str| match is_local {
-            true => own.eq_ignore_ascii_case(&origin[scheme..]),
-            false => without_port(own).eq_ignore_ascii_case(host),
-        };
-        if own.iter().any(itself) {
-            return Err("is this deployment itself: calls would go round in circles".to_owned());
-        }
-        if is_local {
-            return Ok(upstream);
-        }
-        if !origin.starts_with("https://") {
-            return Err(
-                "must be https://: a secret is sent there (KEYWARD_LOCAL_UPSTREAMS names exceptions)".to_owned()
-            );
-        }
-        match is_public(host) {
-            true => Ok(upstream),
-            false => Err("must be a public server, no private or local one (KEYWARD_LOCAL_UPSTREAMS names exceptions)"
-                .to_owned()),
-        }
+        admit(origin, local, own, "KEYWARD_LOCAL_UPSTREAMS")?;
+        Ok(Self { origin: origin.to_owned(), base: base.to_owned() })
     }
 
     /// The host without its port; an IPv6 address in its brackets.
     pub fn host(&self) -> &str {
-        without_port(self.origin.find("://").map_or("", |at| &self.origin[at + 3..]))
+        without_port(authority(&self.origin))
     }
+}
+
+/// Whether something may be sent to an origin: a public server under TLS that is not this deployment, or one of `local`; `own` as
+/// in [`Upstream::parse`], `setting` is what names the exceptions.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn admit(origin: &str, local: &[String], own: &[&str], setting: &str) -> Result<(), String> {
+    let is_local = local.iter().any(|allowed| allowed == origin);
+    let host = without_port(authority(origin));
+    // On one machine servers differ by their ports; on the internet a host is one deployment.
+    let itself = |own: &&str| match is_local {
+        true => own.eq_ignore_ascii_case(authority(origin)),
+        false => without_port(own).eq_ignore_ascii_case(host),
+    };
+    if own.iter().any(itself) {
+        return Err("is this deployment itself: calls would go round in circles".to_owned());
+    }
+    if is_local {
+        return Ok(());
+    }
+    if !origin.starts_with("https://") {
+        return Err(format!("must be https://, so that nobody reads on the way ({setting} names exceptions)"));
+    }
+    match is_public(host) {
+        true => Ok(()),
+        false => Err(format!("must be a public server, no private or local one ({setting} names exceptions)")),
+    }
+}
+
+fn authority(origin: &str) -> &str {
+    origin.find("://").map_or("", |at| &origin[at + 3..])
 }
 
 /// The origin in an upstream as it is written, allowed or not.

@@ -1,6 +1,7 @@
 //! The verdict: one order of checks, the first failure is the code. Steps 1 to 3 need no record ([`inspect`] and
 //! [`crate::key::TagKeys::issued`]), the rest are [`judge`].
 
+use crate::allowance::Denied;
 use crate::key::KeyText;
 use crate::network::address_allowed;
 use crate::record::{Secret, Status, StoredKey};
@@ -38,13 +39,17 @@ pub enum Code {
     OriginNotAllowed,
     /// It does not hold a scope that is needed.
     InsufficientScope,
+    /// Of a rate limit it has nothing left for now.
+    RateLimited,
+    /// Of a quota it has nothing left.
+    QuotaExceeded,
     /// The authority could not be reached within the bound.
     Unavailable,
 }
 
 impl Code {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Valid,
         Self::Malformed,
         Self::EnvironmentMismatch,
@@ -58,8 +63,15 @@ impl Code {
         Self::CountryNotAllowed,
         Self::OriginNotAllowed,
         Self::InsufficientScope,
+        Self::RateLimited,
+        Self::QuotaExceeded,
         Self::Unavailable,
     ];
+
+    /// The code of a call that a limit does not admit.
+    pub fn of_limit(denied: &Denied) -> Self {
+        if denied.quota { Self::QuotaExceeded } else { Self::RateLimited }
+    }
 
     /// The code of this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -82,6 +94,8 @@ impl Code {
             Self::CountryNotAllowed => "COUNTRY_NOT_ALLOWED",
             Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             Self::InsufficientScope => "INSUFFICIENT_SCOPE",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::Unavailable => "UNAVAILABLE",
         }
     }

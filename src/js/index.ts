@@ -65,6 +65,12 @@ export interface KeyRecord {
   max_staleness_seconds: number;
   /** Days after which its secret should be replaced; 90 where it is absent. */
   rotation_days?: number;
+  /** Token buckets. Counted by a deployment over all its edges; a {@link Verifier} in hand counts nothing. */
+  rate_limits?: { name: string; limit: number; window_seconds: number; burst: number; mode: 'exact' | 'approximate' }[];
+  /** Calls in a day, a month or for ever, counted likewise. */
+  quotas?: { name: string; limit: number; period: 'day' | 'month' | 'total' }[];
+  /** What a deployment does about unusual use; `notify` where it is absent. */
+  on_anomaly?: 'notify' | 'throttle' | 'disable' | 'revoke';
   metadata: Record<string, unknown>;
   status: 'active' | 'disabled' | 'revoked';
   revoked_at: string | null;
@@ -95,7 +101,8 @@ export interface StoredKey {
 /** The outcome of a verification. */
 export type VerdictCode =
   | 'VALID' | 'MALFORMED' | 'ENVIRONMENT_MISMATCH' | 'NOT_FOUND' | 'REVOKED' | 'DISABLED' | 'NOT_YET_VALID' | 'EXPIRED' | 'ROTATED_OUT'
-  | 'IP_NOT_ALLOWED' | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INSUFFICIENT_SCOPE' | 'UNAVAILABLE';
+  | 'IP_NOT_ALLOWED' | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INSUFFICIENT_SCOPE'
+  | 'RATE_LIMITED' | 'QUOTA_EXCEEDED' | 'UNAVAILABLE';
 
 /** Runs a call into the core; its failures become {@link KeywardError}s. */
 function guarded<T>(call: () => T): T {
