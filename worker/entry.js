@@ -1,4 +1,4 @@
-// What the runtime loads. It exports the handler and the three Durable Object classes and nothing else, because every
+// What the runtime loads. It exports the handler and the four Durable Object classes and nothing else, because every
 // export is a remote entry point; and it survives a panic: whoever was waiting is answered 500, the WebAssembly instance
 // is replaced, the next request is served.
 import { DurableObject } from 'cloudflare:workers';
@@ -101,6 +101,16 @@ export class RouteObject extends Shell {
   #core = () => this.inner(() => new core.RouteObject(this.ctx));
   handle(message) {
     return guarded(() => this.#core().handle(message), (error) => Promise.reject(error));
+  }
+}
+
+export class WebhookObject extends Shell {
+  #core = () => this.inner(() => new core.WebhookObject(this.ctx, this.env));
+  handle(message) {
+    return guarded(() => this.#core().handle(message), (error) => Promise.reject(error));
+  }
+  alarm() {
+    return guarded(() => this.#core().alarm(), (error) => Promise.reject(error));
   }
 }
 

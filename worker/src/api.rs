@@ -8,7 +8,7 @@ use crate::host;
 use crate::openapi::{self, Answers, Query, Takes};
 use crate::request::Request;
 use crate::response::{Problem, json, log_refusal};
-use crate::{import, keys, relay, reports, rotations, routes, sessions, verdict};
+use crate::{import, keys, relay, reports, rotations, routes, sessions, usage, verdict, webhooks};
 use keyward::error::Invalid;
 use keyward::key::{KeyText, is_id};
 use keyward::life::Actor;
@@ -72,9 +72,13 @@ const REVOKED: (u16, &str) = (409, "KEY_REVOKED");
 const REUSED: (u16, &str) = (422, "IDEMPOTENCY_KEY_REUSED");
 const WRITE: Option<&str> = Some("keyward.keys:write");
 const READ: Option<&str> = Some("keyward.keys:read");
+const USAGE: Option<&str> = Some("keyward.usage:read");
+const METRICS: Option<&str> = Some("keyward.metrics:read");
 const ROUTES_WRITE: Option<&str> = Some("keyward.routes:write");
 const ROUTES_READ: Option<&str> = Some("keyward.routes:read");
 const NO_SUCH_ROUTE: (u16, &str) = (404, "ROUTE_NOT_FOUND");
+const WEBHOOKS: Option<&str> = Some("keyward.webhooks:manage");
+const NO_SUCH_WEBHOOK: (u16, &str) = (404, "WEBHOOK_NOT_FOUND");
 const AUDIT: Option<&str> = Some("keyward.audit:read");
 
 macro_rules! run {
@@ -273,6 +277,78 @@ endpoints![
     },
     Endpoint {
         method: "GET",
+        path: "/v1/keys/{id}/usage",
+        name: "getUsage",
+        scope: USAGE,
+        summary: "How often the key was called, by hour or day: by outcome, by way and by country, the earliest first",
+        query: &[openapi::BY, openapi::FROM, openapi::TO, openapi::FORMAT],
+        takes: Takes::Nothing,
+        answers: Answers::JsonOrCsv("Usage"),
+        refuses: &[NO_SUCH_KEY],
+        run: run!(usage::usage),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/keys/{id}/calls",
+        name: "listCalls",
+        scope: USAGE,
+        summary: "Its last calls, the newest first; of a key that is called more than a hundred times between two reports of an edge, the first hundred of each",
+        query: &[openapi::LIMIT, openapi::FORMAT],
+        takes: Takes::Nothing,
+        answers: Answers::JsonOrCsv("Calls"),
+        refuses: &[NO_SUCH_KEY],
+        run: run!(usage::calls),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/keys/{id}/anomalies",
+        name: "listAnomalies",
+        scope: USAGE,
+        summary: "What was found unusual about its use, the newest first: what was expected, what was seen, how unlikely that is",
+        query: &[openapi::LIMIT],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Anomalies"),
+        refuses: &[NO_SUCH_KEY],
+        run: run!(usage::anomalies),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/outcomes",
+        name: "reportOutcomes",
+        scope: Some("keyward.usage:write"),
+        summary: "Delivery reports of messages that were sent with the key: a rise in failures and bounces is told",
+        query: &[],
+        takes: Takes::Json(openapi::outcomes),
+        answers: Answers::Json(200, "Outcomes"),
+        refuses: &[NO_SUCH_KEY],
+        run: run!(usage::outcomes),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/usage",
+        name: "getOverview",
+        scope: USAGE,
+        summary: "Calls of all keys by day, and the busiest of them, over 30 days; up to a minute old",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Overview"),
+        refuses: &[],
+        run: run!(usage::overview),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/metrics",
+        name: "getMetrics",
+        scope: METRICS,
+        summary: "Figures for Prometheus",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Text,
+        refuses: &[],
+        run: run!(usage::metrics),
+    },
+    Endpoint {
+        method: "GET",
         path: "/v1/keys/{id}/rotations/current",
         name: "getRotation",
         scope: READ,
@@ -463,6 +539,102 @@ endpoints![
         refuses: &[NO_SUCH_ROUTE, (404, "SLOT_NOT_FOUND"), (404, "SLOT_EMPTY"), (409, "SLOT_IN_USE")],
         run: run!(routes::retire_secret),
     },
+    Endpoint {
+        method: "GET",
+        path: "/v1/webhooks",
+        name: "listWebhooks",
+        scope: WEBHOOKS,
+        summary: "All webhooks",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Webhooks"),
+        refuses: &[],
+        run: run!(webhooks::list),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/webhooks/{name}",
+        name: "getWebhook",
+        scope: WEBHOOKS,
+        summary: "One webhook and where its deliveries stand; its secrets are never shown",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "WebhookState"),
+        refuses: &[NO_SUCH_WEBHOOK],
+        run: run!(webhooks::read),
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/v1/webhooks/{name}",
+        name: "putWebhook",
+        scope: WEBHOOKS,
+        summary: "Write a webhook; its secret is shown this once, and anew where another origin is named",
+        query: &[],
+        takes: Takes::Json(openapi::webhook),
+        answers: Answers::Json(200, "WrittenWebhook"),
+        refuses: &[],
+        run: run!(webhooks::put),
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/v1/webhooks/{name}",
+        name: "deleteWebhook",
+        scope: WEBHOOKS,
+        summary: "Remove a webhook; what waits is not sent",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Webhook"),
+        refuses: &[NO_SUCH_WEBHOOK],
+        run: run!(webhooks::delete),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/webhooks/{name}/rotate-secret",
+        name: "rotateWebhookSecret",
+        scope: WEBHOOKS,
+        summary: "Make a new secret, shown this once; the old one signs beside it for a day",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "WrittenWebhook"),
+        refuses: &[NO_SUCH_WEBHOOK],
+        run: run!(webhooks::rotate),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/webhooks/{name}/deliveries",
+        name: "listDeliveries",
+        scope: WEBHOOKS,
+        summary: "The last 200 attempts, the newest first",
+        query: &[openapi::LIMIT, openapi::CURSOR],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Deliveries"),
+        refuses: &[NO_SUCH_WEBHOOK],
+        run: run!(webhooks::deliveries),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/webhooks/{name}/replay",
+        name: "replayEvents",
+        scope: WEBHOOKS,
+        summary: "Send one event again, or all that were given up of what happened since",
+        query: &[],
+        takes: Takes::Json(openapi::replay),
+        answers: Answers::Json(202, "Replayed"),
+        refuses: &[NO_SUCH_WEBHOOK, (404, "EVENT_NOT_FOUND")],
+        run: run!(webhooks::replay),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/webhooks/{name}/test",
+        name: "testWebhook",
+        scope: WEBHOOKS,
+        summary: "Send the event `keyward.test`",
+        query: &[],
+        takes: Takes::Nothing,
+        answers: Answers::Json(202, "TestEvent"),
+        refuses: &[NO_SUCH_WEBHOOK, (409, "WEBHOOK_INACTIVE")],
+        run: run!(webhooks::test),
+    },
 ];
 
 /// Answers a request.
@@ -543,9 +715,9 @@ pub fn not_found() -> Problem {
 async fn manager(isolate: &Isolate, request: &Request, scope: &'static str) -> Result<Manager, Problem> {
     let text = request.bearer()?;
     let needed: Vec<Needed<'_>> = Needed::parse(scope).into_iter().collect();
-    let about = About { environment: None, needed: &needed, caller: request };
+    let about = About { environment: None, needed: &needed, caller: request, cost: 1, via: "api" };
     let verified = isolate.verify(request.id(), &text, about, false).await;
-    request.warn(verified.warning());
+    request.tell(&verified);
     match (verified.code, verified.leased) {
         (Code::Valid, Some(leased)) => Ok(Manager { id: leased.id.clone(), leased }),
         (code, _) => {

@@ -49,7 +49,7 @@ impl Wanted {
     }
 
     fn about<'a>(&'a self, caller: &'a Request, needed: &'a [Needed<'a>]) -> About<'a> {
-        About { environment: self.environment.as_deref(), needed, caller }
+        About { environment: self.environment.as_deref(), needed, caller, cost: 1, via: "authorize" }
     }
 }
 
@@ -84,7 +84,7 @@ async fn decide(isolate: &Isolate, request: &Request, wanted: &Wanted, proxy: Op
     if let Some(key) = proxy {
         // Before anything is forwarded: a proxy's own key is judged by where the proxy is.
         let needed: Vec<Needed<'_>> = Needed::parse(PROXY).into_iter().collect();
-        let about = About { environment: None, needed: &needed, caller: request };
+        let about = About { environment: None, needed: &needed, caller: request, cost: 1, via: "authorize" };
         let verified = isolate.verify(request.id(), key, about, false).await;
         if verified.code != Code::Valid {
             log(isolate, request, key, &verified);
@@ -102,9 +102,13 @@ fn answer(isolate: &Isolate, request: &Request, wanted: &Wanted, key: &str, veri
         (Some(leased), Some(secret)) if verified.code == Code::Valid => leased.accepted.get(secret).zip(leased.key()),
         _ => None,
     };
+    request.tell(verified);
     match (accepted, verified.code) {
+        (Some((_, key)), _) if !request.limits().is_empty() => {
+            host::respond(&prepare(&key.record, verified.warning(), request.limits()), request.number(), None)
+        }
         (Some((prepared, key)), _) => {
-            let prepared = prepared.get_or_init(|| prepare(&key.record, verified.warning()));
+            let prepared = prepared.get_or_init(|| prepare(&key.record, verified.warning(), Vec::new()));
             host::respond(prepared, request.number(), None)
         }
         (None, code) => {
@@ -130,7 +134,7 @@ fn with_status(problem: Problem) -> Problem {
     problem.header("Keyward-Status", status)
 }
 
-fn prepare(record: &Record, warning: Option<String>) -> JsValue {
+fn prepare(record: &Record, warning: Option<String>, limits: Vec<(&'static str, String)>) -> JsValue {
     let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
     let mut pairs = vec![
         ("Cache-Control", "no-store".to_owned()),
@@ -140,6 +144,7 @@ fn prepare(record: &Record, warning: Option<String>) -> JsValue {
         ("Keyward-Scopes", scopes.join(" ")),
     ];
     pairs.extend(warning.map(|warning| (WARNING, warning)));
+    pairs.extend(limits);
     host::prepare(200, pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect())
 }
 

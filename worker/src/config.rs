@@ -34,6 +34,8 @@ pub struct Config {
     pub issuer: String,
     /// `KEYWARD_LOCAL_UPSTREAMS`: origins that routes may lead to although they are private or not encrypted.
     pub local_upstreams: Vec<String>,
+    /// `KEYWARD_LOCAL_WEBHOOKS`: the same for webhooks.
+    pub local_webhooks: Vec<String>,
     /// `KEYWARD_TURNSTILE_SECRET`, and `KEYWARD_TURNSTILE_URL`, which verifies under it.
     pub turnstile: Option<(String, String)>,
     /// From `KEYWARD_TAG_KEY` and `KEYWARD_RETIRED_TAG_KEYS`.
@@ -103,13 +105,14 @@ impl Config {
         if environments.is_empty() || !environments.iter().all(|word| is_word(word)) {
             return Err("KEYWARD_ENVIRONMENTS must be words of 2 to 12 of a-z and 0-9, separated by commas, each followed by :mock where it is one".to_owned());
         }
-        let local_upstreams = text(env, "KEYWARD_LOCAL_UPSTREAMS").unwrap_or_default();
-        let local_upstreams: Vec<String> = list(&local_upstreams).into_iter().map(str::to_owned).collect();
-        if !local_upstreams.iter().all(|origin| is_origin(origin)) {
-            return Err(
-                "KEYWARD_LOCAL_UPSTREAMS must be origins such as http://127.0.0.1:8788, separated by commas".to_owned()
-            );
-        }
+        let origins = |name: &str| {
+            let named = text(env, name).unwrap_or_default();
+            let origins: Vec<String> = list(&named).into_iter().map(str::to_owned).collect();
+            match origins.iter().all(|origin| is_origin(origin)) {
+                true => Ok(origins),
+                false => Err(format!("{name} must be origins such as http://127.0.0.1:8788, separated by commas")),
+            }
+        };
         let turnstile_url = text(env, "KEYWARD_TURNSTILE_URL")
             .unwrap_or_else(|| "https://challenges.cloudflare.com/turnstile/v0/siteverify".to_owned());
         let turnstile = text(env, "KEYWARD_TURNSTILE_SECRET").map(|secret| (secret, turnstile_url));
@@ -128,7 +131,8 @@ impl Config {
             sealing: SealingKeys::new(&root, &retired),
             identity: std::iter::once(&root).chain(&retired).map(seed).collect(),
             issuer: text(env, "KEYWARD_ISSUER").unwrap_or_else(|| "keyward".to_owned()),
-            local_upstreams,
+            local_upstreams: origins("KEYWARD_LOCAL_UPSTREAMS")?,
+            local_webhooks: origins("KEYWARD_LOCAL_WEBHOOKS")?,
             turnstile,
             mocks,
             brand,

@@ -6,10 +6,11 @@
 
 use crate::config::Config;
 use crate::host::{self, Namespace, PATIENCE_MS, clock};
-use crate::messages::{FromKey, FromProject, Question, ToKey, ToProject};
+use crate::messages::{FromKey, FromProject, Question, ToKey, ToProject, Verdict};
 use crate::request::Request;
 use crate::route_table::RouteTable;
 use js_sys::{Array, Promise};
+use keyward::allowance::{Denied, Left, Purse, Returned, Spent};
 use keyward::edge::EdgeStore;
 use keyward::evidence::{Use, network};
 use keyward::foreign::{Budget, Presented};
@@ -20,6 +21,7 @@ use keyward::record::{Record, StoredKey};
 use keyward::root::Digest;
 use keyward::scope::Needed;
 use keyward::time::Instant;
+use keyward::usage::Usage;
 use keyward::verify::{Code, Facts, Judged, inspect, judge};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -39,7 +41,9 @@ const MARK_BYTES: usize = 800;
 const LOOK_MS: u32 = 4;
 const SLOWEST_LOOK_MS: u32 = 64;
 /// How long after the last call what was seen is reported at the latest, in milliseconds.
-const REPORT_MS: i64 = 2_000;
+const REPORT_MS: i64 = 1_500;
+/// How often a call asks for a slice at most: others may have spent the last one before it came to it.
+const MOST_DRAWS: usize = 8;
 /// For how long one request's background work reports, in milliseconds: the runtime ends it after half a minute.
 const REPORTER_MS: i64 = 20_000;
 /// How many reports one request's background work sends at most, and how many of them at a time: a request may ask only so
@@ -103,12 +107,29 @@ pub struct Leased {
     redigesting: Cell<bool>,
 }
 
-/// What was seen of a key and not yet reported. One lease hands it to the next.
+/// What was seen of a key and not yet reported, and what is held of its limits. One lease hands it to the next.
+#[derive(Default)]
 struct Seen {
     id: String,
     used: RefCell<Use>,
+    usage: RefCell<Usage>,
     /// Whether it stands among the unreported.
     waits: Cell<bool>,
+    purse: RefCell<Purse>,
+    /// The version of the record whose rules the purse is for.
+    rules: Cell<u64>,
+    /// Since when a question about limits is under way.
+    drawing: Cell<Option<Instant>>,
+    /// Until when none is asked, the last one having got no answer.
+    quiet_until: Cell<Option<Instant>>,
+}
+
+/// The authority's own verdict.
+struct Given {
+    code: Code,
+    secret: Option<usize>,
+    denied: Option<Denied>,
+    left: Vec<Left>,
 }
 
 impl Leased {
@@ -117,7 +138,7 @@ impl Leased {
             Held::Key(key) => key.secrets.len(),
             _ => 0,
         };
-        Rc::new(Self {
+        let leased = Rc::new(Self {
             id: id.to_owned(),
             held,
             as_of,
@@ -126,13 +147,19 @@ impl Leased {
             quiet_until: Cell::new(None),
             accepted: (0..secrets).map(|_| OnceCell::new()).collect(),
             members: OnceCell::new(),
-            seen: before.map_or_else(
-                || Rc::new(Seen { id: id.to_owned(), used: RefCell::default(), waits: Cell::new(false) }),
-                |before| before.seen.clone(),
-            ),
+            seen: before
+                .map_or_else(|| Rc::new(Seen { id: id.to_owned(), ..Seen::default() }), |before| before.seen.clone()),
             announced: Cell::new(0),
             redigesting: Cell::new(false),
-        })
+        });
+        if let Some(key) = leased.key()
+            && key.record.rules().any()
+            && leased.seen.rules.replace(key.record.version) != key.record.version
+        {
+            // What was held under other rules is left to the authority, which counts it as spent.
+            leased.seen.purse.take();
+        }
+        leased
     }
 
     /// The key, if it is one.
@@ -162,15 +189,34 @@ pub struct Verified {
     pub leased: Option<Rc<Leased>>,
     /// Position of the secret that was presented.
     pub secret: Option<usize>,
+    /// The limit that the call would pass.
+    pub denied: Option<Denied>,
+    /// What is left under each limit, where the authority itself charged the call.
+    left: Option<Vec<Left>>,
 }
 
 impl Verified {
+    fn new(code: Code, mode: Mode) -> Self {
+        Self { code, mode, leased: None, secret: None, denied: None, left: None }
+    }
+
     fn offline(code: Code) -> Self {
-        Self { code, mode: Mode::Offline, leased: None, secret: None }
+        Self::new(code, Mode::Offline)
     }
 
     fn unavailable() -> Self {
-        Self { code: Code::Unavailable, mode: Mode::Authority, leased: None, secret: None }
+        Self::new(Code::Unavailable, Mode::Authority)
+    }
+
+    /// The key and what is left under each of its limits, of one that has any and that this call was judged by.
+    pub fn limited(&self) -> Option<(&Record, Vec<Left>)> {
+        let leased = self.leased.as_ref()?;
+        let record = &leased.key()?.record;
+        if !record.rules().any() || matches!(self.code, Code::NotFound | Code::Unavailable) {
+            return None;
+        }
+        let left = self.left.clone();
+        Some((record, left.unwrap_or_else(|| leased.seen.purse.borrow().left(&record.rules(), clock()))))
     }
 
     /// What a caller should hear whose secret is being replaced: until when it works.
@@ -183,11 +229,17 @@ impl Verified {
 
 /// Where the facts about a caller come from: they are read only where they are needed.
 pub trait Caller {
+    /// Address and country.
+    fn place(&self) -> (Option<IpAddr>, Option<String>);
     /// Address, country, origin.
     fn network(&self) -> (Option<IpAddr>, Option<String>, Option<String>);
 }
 
 impl Caller for Request {
+    fn place(&self) -> (Option<IpAddr>, Option<String>) {
+        self.client()
+    }
+
     fn network(&self) -> (Option<IpAddr>, Option<String>, Option<String>) {
         let (address, country) = self.client();
         (address, country, self.origin())
@@ -200,6 +252,10 @@ pub struct About<'a> {
     pub environment: Option<&'a str>,
     pub needed: &'a [Needed<'a>],
     pub caller: &'a dyn Caller,
+    /// What the call costs of the key's limits.
+    pub cost: u64,
+    /// By what way it comes, for its usage.
+    pub via: &'a str,
 }
 
 impl Isolate {
@@ -252,6 +308,7 @@ impl Isolate {
             Ok(key) if !self.config.tags.issued(key.brand, key.environment, key.id) => {
                 Verified::offline(Code::NotFound)
             }
+            Ok(key) if !fresh && let Some(verified) = self.drawn(&key, about).await => verified,
             Ok(key) => self.verify_with_authority(&key, request_id, about, fresh).await,
             Err(code) => match Presented::of(text, &self.config.foreign) {
                 Some(presented) => self.verify_foreign(&presented, request_id, about, fresh).await,
@@ -267,20 +324,110 @@ impl Isolate {
         Some(match &leased.held {
             Held::Strict => None,
             Held::Silent => Some(Verified::unavailable()),
-            Held::Absent => {
-                Some(Verified { mode: Mode::Lease, leased: Some(leased), ..Verified::offline(Code::NotFound) })
-            }
+            Held::Absent => Some(Verified { leased: Some(leased), ..Verified::new(Code::NotFound, Mode::Lease) }),
             Held::Key(stored) => {
-                let judged = self.judge(key, about, stored, now);
+                let mut judged = self.judge(key, about, stored, now);
                 if judged.secret.is_none() && lease::may_probe(leased.as_of, now) {
                     let quiet = leased.quiet_until.get().is_some_and(|until| now < until);
                     return Some(quiet.then(Verified::unavailable));
                 }
+                let rules = stored.record.rules();
+                let mut denied = None;
+                if judged.code == Code::Valid && rules.any() {
+                    match leased.seen.purse.borrow_mut().spend(&rules, about.cost, now) {
+                        Spent::Admitted => {}
+                        Spent::Denied(by) => (judged.code, denied) = (Code::of_limit(&by), Some(by)),
+                        Spent::Ask => return Some(None),
+                    }
+                }
                 self.met(&leased, key, stored, judged, about, now);
                 let Judged { code, secret } = judged;
-                Some(Verified { code, secret, mode: Mode::Lease, leased: Some(leased) })
+                Some(Verified { secret, denied, leased: Some(leased), ..Verified::new(code, Mode::Lease) })
             }
         })
+    }
+
+    /// What comes of a call for which the limits of a key have to be asked: `None` where it is not they.
+    async fn drawn(&self, key: &KeyText<'_>, about: About<'_>) -> Option<Verified> {
+        // Others may spend what was brought before it is looked at.
+        for _ in 0..MOST_DRAWS {
+            let now = clock();
+            let leased = self.leases.borrow_mut().get(key.id, now).cloned()?;
+            let stored = leased.key()?;
+            let rules = stored.record.rules();
+            // Only for a call that passes all else: an invented secret of a real key must cost nothing.
+            if !rules.any() || self.judge(key, about, stored, now).code != Code::Valid {
+                return None;
+            }
+            if !leased.seen.purse.borrow().wants(&rules, about.cost, now) {
+                return self.in_hand(key, about).flatten();
+            }
+            if self.draw(&leased, about.cost).await.is_err() {
+                return Some(Verified::unavailable());
+            }
+            match self.in_hand(key, about) {
+                Some(Some(verified)) => return Some(verified),
+                Some(None) => {}
+                None => return None,
+            }
+        }
+        Some(Verified::unavailable())
+    }
+
+    /// Asks for a slice of the limits of a key, or waits for what a question that is under way brings.
+    async fn draw(&self, leased: &Leased, cost: u64) -> Result<(), ()> {
+        let seen = &leased.seen;
+        let key = leased.key().ok_or(())?;
+        let under_way = || {
+            let since = seen.drawing.get();
+            since.filter(|since| clock().millis() - since.millis() < i64::from(PATIENCE_MS))
+        };
+        if under_way().is_some() {
+            let mut pause = 1;
+            while under_way().is_some() {
+                host::pause(pause).await;
+                pause = (pause * 2).min(LOOK_MS);
+            }
+            return Ok(());
+        }
+        let asked_at = clock();
+        if seen.quiet_until.get().is_some_and(|until| asked_at < until) {
+            return Err(());
+        }
+        seen.drawing.set(Some(asked_at));
+        let returned: Vec<Returned> = seen.purse.borrow_mut().hand_back(asked_at).into_iter().collect();
+        let wanted = seen.purse.borrow().wanted(cost);
+        let answer = self.to_key(&leased.id, &ToKey::Draw { returned, cost, wanted }).await;
+        if seen.drawing.get() == Some(asked_at) {
+            seen.drawing.set(None);
+        }
+        let now = clock();
+        let (answer, left) = match answer {
+            Ok(FromKey::Drawn { slice: Some(slice), left, .. }) => (Ok(slice), left),
+            Ok(FromKey::Drawn { denied: Some(denied), left, .. }) => (Err(denied), left),
+            _ => {
+                seen.quiet_until.set(Some(now.plus_millis(lease::SILENT_MS)));
+                return Err(());
+            }
+        };
+        let rules_changed = seen.rules.get() != key.record.version;
+        let spare = match (answer, rules_changed) {
+            // What was asked for under other rules is nothing to spend under these.
+            (Ok(slice), true) => Some(Returned { id: slice.id, spent: 0 }),
+            (answer, _) => seen.purse.borrow_mut().receive(answer, cost, left, asked_at, now),
+        };
+        if let Some(spare) = spare {
+            let (id, message) = (
+                leased.id.clone(),
+                ToKey::Report { report: Use::default(), returned: vec![spare], usage: Usage::default() },
+            );
+            host::background(async move {
+                if let Ok(isolate) = Self::current() {
+                    let _ = isolate.to_key(&id, &message).await;
+                }
+            });
+        }
+        Ok(())
     }
 
     fn judge(&self, key: &KeyText<'_>, about: About<'_>, stored: &StoredKey, now: Instant) -> Judged {
@@ -314,12 +461,14 @@ impl Isolate {
                 seen.asked(needed.as_str());
             }
             let evidence = seen.of(secret.number, now);
-            // Where calls come from costs a look at each; it is evidence during a rotation, and otherwise sampled.
+            let (address, country) = about.caller.place();
+            // Places are a list; that it is looked through for each call is worth its while during a rotation only.
             if evidence.calls == 0 || rotating {
-                let (address, country, _) = about.caller.network();
                 evidence.came_from(address, country.as_deref());
             }
             evidence.count(now);
+            let mut usage = leased.seen.usage.borrow_mut();
+            usage.count(now, secret.number, judged.code, about.via, address, country.as_deref());
         }
         let bit = 1 << (secret.number % 64);
         if rotating && leased.announced.get() & bit == 0 {
@@ -368,27 +517,37 @@ impl Isolate {
         let begun = clock();
         let (address, country, origin) = about.caller.network();
         let needed = about.needed.iter().map(|needed| needed.as_str().to_owned()).collect();
-        let question = Question { presented: self.config.peppers.digests(key), address, country, origin, needed };
+        let cost = Some(about.cost);
+        let question = Question { presented: self.config.peppers.digests(key), address, country, origin, needed, cost };
         // A second time where the answer is to a question that was under way, and older than an unknown secret may be.
         for _ in 0..2 {
             let Some((leased, verdict)) = self.ask(key.id, question.clone(), fresh, request_id).await else { break };
             let mode = Mode::Authority;
             let Some(stored) = leased.key() else {
-                return Verified { mode, leased: Some(leased), ..Verified::offline(Code::NotFound) };
+                return Verified { leased: Some(leased), ..Verified::new(Code::NotFound, mode) };
             };
             let now = clock();
-            let judged = match verdict {
-                Some((code, secret)) => Judged { code, secret },
-                None => self.judge(key, about, stored, now),
+            let by_authority = verdict.is_some();
+            let (judged, denied, left) = match verdict {
+                Some(Given { code, secret, denied, left }) => (Judged { code, secret }, denied, Some(left)),
+                None => (self.judge(key, about, stored, now), None, None),
             };
             if judged.secret.is_none() && lease::may_probe(leased.as_of, begun) {
                 continue;
+            }
+            if !by_authority && judged.code == Code::Valid && stored.record.rules().any() {
+                // From the lease that was just taken, once its limits were asked, too.
+                let verified = match self.in_hand(key, about) {
+                    Some(Some(verified)) => Some(verified),
+                    _ => self.drawn(key, about).await,
+                };
+                return verified.map_or_else(Verified::unavailable, |verified| Verified { mode, ..verified });
             }
             // What was seen is counted where it stays: a strict key's lease is over before it begins.
             let kept = self.leases.borrow_mut().get(key.id, now).cloned();
             self.met(kept.as_ref().unwrap_or(&leased), key, stored, judged, about, now);
             let Judged { code, secret } = judged;
-            return Verified { code, secret, mode, leased: Some(leased) };
+            return Verified { secret, denied, left, leased: Some(leased), ..Verified::new(code, mode) };
         }
         Verified::unavailable()
     }
@@ -417,7 +576,11 @@ impl Isolate {
         let mut last = Verified::offline(Code::NotFound);
         for id in self.config.tags.ids_of(&self.config.brand, &presented.environment, &presented.sha256) {
             let key = presented.as_key(&self.config.brand, &id);
-            last = match self.in_hand(&key, about).flatten().filter(|_| !fresh) {
+            let in_hand = match self.in_hand(&key, about).flatten().filter(|_| !fresh) {
+                None if !fresh => self.drawn(&key, about).await,
+                in_hand => in_hand,
+            };
+            last = match in_hand {
                 Some(verified) => verified,
                 None if !self.foreign.borrow_mut().spend(&payer, &id, clock()) => return Verified::unavailable(),
                 None => {
@@ -443,7 +606,7 @@ impl Isolate {
         question: Question,
         strict: bool,
         request_id: &str,
-    ) -> Option<(Rc<Leased>, Option<(Code, Option<usize>)>)> {
+    ) -> Option<(Rc<Leased>, Option<Given>)> {
         if !strict && let Some(joined) = self.join(id).await {
             return joined.map(|leased| (leased, None));
         }
@@ -477,9 +640,10 @@ impl Isolate {
         question: Option<Question>,
         strict: bool,
         request_id: &str,
-    ) -> Option<(Rc<Leased>, Option<(Code, Option<usize>)>)> {
+    ) -> Option<(Rc<Leased>, Option<Given>)> {
         let in_hand = self.leases.borrow_mut().get(id, clock()).cloned();
         let report = in_hand.as_ref().map(|leased| leased.seen.used.take()).filter(|seen| !seen.is_empty());
+        let usage = in_hand.as_ref().map(|leased| leased.seen.usage.take()).unwrap_or_default();
         let as_of = clock();
         {
             let mut asking = self.asking.borrow_mut();
@@ -488,7 +652,8 @@ impl Isolate {
             }
             asking.insert(id.to_owned(), as_of);
         }
-        let answer = self.to_key(id, &ToKey::Ask { question, strict, report: report.clone() }).await;
+        let answer =
+            self.to_key(id, &ToKey::Ask { question, strict, report: report.clone(), usage: usage.clone() }).await;
         let answer = match answer {
             Ok(FromKey::Lease { key: None, .. }) => self.adopt(id, request_id).await.map(|key| (key, None)).ok(),
             Ok(FromKey::Lease { key: Some(key), verdict }) => Some((Some(key), verdict)),
@@ -503,6 +668,9 @@ impl Isolate {
         drop(asking);
         let now = clock();
         let Some((key, verdict)) = answer else {
+            if let Some(leased) = &in_hand {
+                leased.seen.usage.borrow_mut().add(usage);
+            }
             self.silent(id, as_of, now, in_hand.as_deref(), report);
             return None;
         };
@@ -524,7 +692,9 @@ impl Isolate {
             // It arrived after its own end.
             return None;
         }
-        let verdict = verdict.and_then(|verdict| Some((Code::named(&verdict.code)?, verdict.secret)));
+        let verdict = verdict.and_then(|Verdict { code, secret, denied, left }| {
+            Some(Given { code: Code::named(&code)?, secret, denied, left })
+        });
         match (seconds, &verdict) {
             // Only a version of the object that gives no verdicts leaves this open.
             (0, None) if leased.key().is_some() => None,
@@ -602,6 +772,14 @@ impl Isolate {
                 Ok(FromKey::Absent) => Some(false),
                 _ => None,
             },
+        }
+    }
+
+    /// Notes where a call with a key led, for what is watched of its use.
+    pub fn led_to(&self, id: &str, ranges: &[u64]) {
+        if let Some(leased) = self.leases.borrow_mut().get(id, clock()) {
+            let mut usage = leased.seen.usage.borrow_mut();
+            ranges.iter().for_each(|range| usage.led_to(*range, 1));
         }
     }
 
@@ -683,10 +861,20 @@ impl Seen {
     async fn report(self: Rc<Self>) {
         let report = self.used.take();
         let Ok(isolate) = Isolate::current() else { return };
-        if report.is_empty() || isolate.to_key(&self.id, &ToKey::Report { report: report.clone() }).await.is_ok() {
+        // Calls have paused: what is left of a slice is of more use elsewhere.
+        let now = clock();
+        let paused = report.last_used().is_none_or(|last| last.plus_millis(REPORT_MS) <= now);
+        let returned = self.purse.borrow_mut().hand_back_if(paused, now).into_iter().collect::<Vec<_>>();
+        let usage = self.usage.take();
+        if report.is_empty() && returned.is_empty() {
+            return;
+        }
+        let message = ToKey::Report { report: report.clone(), returned, usage: usage.clone() };
+        if isolate.to_key(&self.id, &message).await.is_ok() {
             return;
         }
         self.used.borrow_mut().add(&report);
+        self.usage.borrow_mut().add(usage);
         if !self.waits.get() {
             isolate.report_later(&self, clock());
         }

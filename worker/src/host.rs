@@ -71,7 +71,7 @@ extern "C" {
     #[wasm_bindgen(js_name = background)]
     fn background_promise(work: &Promise);
     #[wasm_bindgen(js_name = pause)]
-    fn pause_promise(milliseconds: u32) -> Promise;
+    pub fn pause_promise(milliseconds: u32) -> Promise;
     /// What the platform says of the client: `[address, country]`.
     #[wasm_bindgen(js_name = client)]
     pub fn client(request: &Request) -> Vec<JsValue>;
@@ -167,6 +167,7 @@ pub enum Namespace {
     Keys,
     Project,
     Routes,
+    Webhooks,
 }
 
 /// How long an object is waited for, in milliseconds. Then the verdict is `UNAVAILABLE`: closed, never open.
@@ -208,6 +209,7 @@ fn exchange<'a>(
         Namespace::Keys => "KEYS",
         Namespace::Project => "PROJECT",
         Namespace::Routes => "ROUTES",
+        Namespace::Webhooks => "WEBHOOKS",
     };
     Box::pin(async move {
         let reply = JsFuture::from(ask_promise(env, binding, name, &message, patience)?).await?;

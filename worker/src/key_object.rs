@@ -11,6 +11,7 @@ use crate::host::{self, Namespace, clock};
 use crate::messages::{Changed, FromKey, FromProject, Question, RotationShown, ToKey, ToProject, Verdict};
 use crate::outbox;
 use crate::storage::{StorageError, Store, text};
+use keyward::allowance::{Denied, Ledger, Left, Returned, Rules};
 use keyward::draft::patched;
 use keyward::evidence::Use;
 use keyward::life::{self, Actor, Event, EventKind, Refusal, Settled, Step, beyond_key, beyond_reach};
@@ -19,6 +20,7 @@ use keyward::rotation::{self, in_use};
 use keyward::scope::{Needed, Scope};
 use keyward::time::Instant;
 use keyward::verify::{Code, Facts, weigh};
+use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::prelude::*;
 use worker::State;
@@ -30,19 +32,29 @@ const RETRY_MS: i64 = 2_000;
 /// The object that owns one key.
 #[wasm_bindgen]
 pub struct KeyObject {
-    store: Store,
+    pub(crate) store: Store,
     env: JsValue,
     /// What storage holds, once read. `Some(None)`: there is no key.
     known: RefCell<Option<Option<StoredKey>>>,
     /// What was seen of its use, once read.
     used: RefCell<Option<Use>>,
+    /// What its limits have left, once read.
+    ledger: RefCell<Option<Ledger>>,
     /// Calls that asked here and are not reported yet. What counts them comes with a report; that a secret is in use is known
     /// at once, so that no rotation is completed in between.
     touched: RefCell<Use>,
     /// Whether the log was asked, since this object started, what it knows of the key.
     compared: Cell<bool>,
     /// Whether something was written whose event was not yet handed on.
-    unsent: Cell<bool>,
+    pub(crate) unsent: Cell<bool>,
+    /// When the detectors want to look again; the outer one is none while that is not known.
+    pub(crate) watch_due: Cell<Option<Option<Instant>>>,
+    /// What was told, once read.
+    pub(crate) told_marks: RefCell<Option<Vec<String>>>,
+    /// When the project is to be told how often the key was called.
+    pub(crate) tell_at: Cell<Option<Instant>>,
+    /// When it last was.
+    pub(crate) told_at: Cell<Option<Instant>>,
 }
 
 #[wasm_bindgen]
@@ -54,9 +66,14 @@ impl KeyObject {
             env,
             known: RefCell::new(None),
             used: RefCell::new(None),
+            ledger: RefCell::new(None),
             touched: RefCell::default(),
             compared: Cell::new(false),
             unsent: Cell::new(false),
+            watch_due: Cell::new(None),
+            told_marks: RefCell::new(None),
+            tell_at: Cell::new(None),
+            told_at: Cell::new(None),
         }
     }
 
@@ -81,6 +98,7 @@ impl KeyObject {
 
     /// The work of time: what is due is done, what waits in the outbox is delivered. Doing either again changes nothing.
     pub async fn alarm(&self) -> Result<(), JsValue> {
+        self.tell().await;
         if self.store.exists("outbox")? {
             self.compare().await.inspect_err(|_| self.forget())?;
             self.current(clock()).inspect_err(|_| self.forget())?;
@@ -92,9 +110,22 @@ impl KeyObject {
 }
 
 impl KeyObject {
+    /// Tells the project how often the key was called. That this fails is no reason to do anything but tell it later.
+    async fn tell(&self) {
+        self.tell_at.set(None);
+        self.told_at.set(Some(clock()));
+        let totals = self.stored().and_then(|key| key.map_or(Ok(None), |key| self.totals(&key.record.id)));
+        if let Ok(Some(message)) = totals {
+            let _ = host::ask::<_, FromProject>(&self.env, Namespace::Project, "project", &message).await;
+        }
+    }
+
     fn forget(&self) {
         self.known.replace(None);
         self.used.replace(None);
+        self.ledger.replace(None);
+        self.watch_due.set(None);
+        self.told_marks.replace(None);
     }
 
     /// Once after each start: what does the log know of the key? Storage may have been set back to before a revocation.
@@ -138,10 +169,37 @@ impl KeyObject {
         Ok(match message {
             ToKey::Create { .. } => unreachable!("answered above"),
             ToKey::Lease => FromKey::Lease { key: Some(Box::new(key)), verdict: None },
-            ToKey::Ask { question, strict, report } => self.answer(key, question, strict, report, now)?,
-            ToKey::Report { report } => {
-                self.note(key, &report, now)?;
+            ToKey::Ask { question, strict, report, usage } => {
+                self.count(&usage)?;
+                let key = self.watch(key, &usage, now)?;
+                self.answer(key, question, strict, report, now)?
+            }
+            ToKey::Usage { from, to, daily } => FromKey::Usage { tallies: self.tallies(from, to, daily)? },
+            ToKey::Outcomes { delivered, bounced } => {
+                self.outcomes(key, delivered, bounced)?;
                 FromKey::Noted
+            }
+            ToKey::Anomalies { limit } => FromKey::Anomalies { found: self.anomalies(limit)? },
+            ToKey::Calls { limit } => FromKey::Calls { calls: self.calls(limit)? },
+            ToKey::Report { report, returned, usage } => {
+                self.count(&usage)?;
+                let key = self.watch(key, &usage, now)?;
+                if !returned.is_empty() {
+                    let (Ok(()) | Err(_), _) = self.settle(&key, &returned, now, |_, _| Ok(()))?;
+                }
+                if !report.is_empty() {
+                    self.note(key, &report, now)?;
+                }
+                FromKey::Noted
+            }
+            ToKey::Draw { returned, cost, wanted } => {
+                let (drawn, left) =
+                    self.settle(&key, &returned, now, |ledger, rules| ledger.slice(rules, cost, wanted, now))?;
+                let (slice, denied) = match drawn {
+                    Ok(slice) => (Some(slice), None),
+                    Err(denied) => (None, Some(denied)),
+                };
+                FromKey::Drawn { slice, denied, left }
             }
             ToKey::Redigest { old, new } => {
                 let mut after = key;
@@ -241,9 +299,59 @@ impl KeyObject {
                 needed: &needed,
             };
             let code = secret.map_or(Code::NotFound, |position| weigh(&key, position, &facts, now));
-            Verdict { code: code.as_str().to_owned(), secret }
+            let cost = question.cost.filter(|_| code == Code::Valid && key.record.rules().any());
+            let (denied, left) = match cost {
+                None => (None, Vec::new()),
+                Some(cost) => {
+                    let (spent, left) = self.settle(&key, &[], now, |ledger, rules| ledger.spend(rules, cost, now))?;
+                    (spent.err(), left)
+                }
+            };
+            let code = denied.as_ref().map_or(code, Code::of_limit);
+            Ok::<_, StorageError>(Verdict { code: code.as_str().to_owned(), secret, denied, left })
         });
+        let verdict = verdict.transpose()?;
         Ok(FromKey::Lease { key: Some(Box::new(key)), verdict })
+    }
+
+    /// Brings the limits up to now, does `step` with them, and stores what came of it; with what is left.
+    fn settle<T>(
+        &self,
+        key: &StoredKey,
+        returned: &[Returned],
+        now: Instant,
+        step: impl FnOnce(&mut Ledger, &Rules<'_>) -> Result<T, Denied>,
+    ) -> Result<(Result<T, Denied>, Vec<Left>), StorageError> {
+        let rules = key.record.rules();
+        let mut ledger = self.ledger()?;
+        ledger.settle(&rules, returned, now);
+        let done = step(&mut ledger, &rules);
+        self.store.transact(|| self.keep_one("ledger", &ledger))?;
+        let left = ledger.left(&rules, now);
+        self.ledger.replace(Some(ledger));
+        if !rules.quotas.is_empty() {
+            self.tell_due(key, now)?;
+        }
+        Ok((done, left))
+    }
+
+    pub(crate) fn ledger(&self) -> Result<Ledger, StorageError> {
+        if let Some(ledger) = &*self.ledger.borrow() {
+            return Ok(ledger.clone());
+        }
+        self.one("ledger")
+    }
+
+    /// What stands in a table of one row, or nothing yet.
+    pub(crate) fn one<T: DeserializeOwned + Default>(&self, table: &str) -> Result<T, StorageError> {
+        let rows = match self.store.exists(table)? {
+            true => self.store.rows(&format!("SELECT body FROM {table}"), vec![])?,
+            false => Vec::new(),
+        };
+        let read = |row: &Vec<worker::SqlStorageValue>| {
+            crate::read::read(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
+        };
+        Ok(rows.first().map(read).transpose()?.unwrap_or_default())
     }
 
     /// Takes a report in: evidence, a first use that begins an overlap, and now and then a word to the index.
@@ -317,39 +425,30 @@ impl KeyObject {
         if let Some(used) = &*self.used.borrow() {
             return Ok(used.clone());
         }
-        let rows = match self.store.exists("used")? {
-            true => self.store.rows("SELECT body FROM used", vec![])?,
-            false => Vec::new(),
-        };
-        let read = |row: &Vec<worker::SqlStorageValue>| {
-            crate::read::read(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
-        };
-        let used: Use = rows.first().map(read).transpose()?.unwrap_or_default();
+        let used: Use = self.one("used")?;
         self.used.replace(Some(used.clone()));
         Ok(used)
     }
 
     /// The key as it stands now, with everything done that is due.
     fn current(&self, now: Instant) -> Result<Option<StoredKey>, StorageError> {
-        let Some(key) = self.stored()? else { return Ok(None) };
-        let Some(step) = rotation::due(&key, now) else { return Ok(Some(key)) };
-        self.write(&step.key, &step.event)?;
-        Ok(Some(step.key))
+        let Some(mut key) = self.stored()? else { return Ok(None) };
+        if let Some(step) = rotation::due(&key, now) {
+            self.write(&step.key, &step.event)?;
+            key = step.key;
+        }
+        if self.next_watch(&key)?.is_some_and(|next| next <= now) {
+            self.tell_due(&key, now)?;
+            key = self.look(key, now)?;
+        }
+        Ok(Some(key))
     }
 
     fn stored(&self) -> Result<Option<StoredKey>, StorageError> {
         if let Some(known) = &*self.known.borrow() {
             return Ok(known.clone());
         }
-        let stored = if self.store.exists("record")? {
-            let rows = self.store.rows("SELECT body FROM record", vec![])?;
-            let read = |row: &Vec<worker::SqlStorageValue>| {
-                crate::read::read(text(&row[0])?).map_err(|e| StorageError(e.to_string()))
-            };
-            rows.first().map(read).transpose()?
-        } else {
-            None
-        };
+        let stored: Option<StoredKey> = self.one("record")?;
         self.known.replace(Some(stored.clone()));
         Ok(stored)
     }
@@ -369,7 +468,7 @@ impl KeyObject {
     }
 
     /// Stores a key and the event that tells of its change.
-    fn write(&self, key: &StoredKey, event: &Event) -> Result<(), StorageError> {
+    pub(crate) fn write(&self, key: &StoredKey, event: &Event) -> Result<(), StorageError> {
         let body = serde_json::to_string(key).map_err(|e| StorageError(e.to_string()))?;
         self.store.transact(|| {
             self.store.run(
@@ -405,7 +504,10 @@ impl KeyObject {
 
     /// Wakes the object in so many milliseconds, or earlier, when something is due; not at all if neither.
     async fn wake(&self, milliseconds: i64) -> Result<(), StorageError> {
-        let due = self.stored()?.as_ref().and_then(rotation::next_due);
+        let key = self.stored()?;
+        let due = key.as_ref().and_then(rotation::next_due);
+        let watch = key.map(|key| self.next_watch(&key)).transpose()?.flatten();
+        let due = due.into_iter().chain(self.tell_at.get()).chain(watch).min();
         let due = due.map(|end| (end.millis() - clock().millis()).max(0));
         match milliseconds.min(due.unwrap_or(i64::MAX)) {
             i64::MAX => self.store.sleep().await,

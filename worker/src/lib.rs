@@ -10,7 +10,8 @@
 //! | [`keys`], [`rotations`], [`import`], [`reports`] | the others |
 //! | [`relay`], [`sessions`] | calls to routes; who may begin them from a browser |
 //! | [`routes`], [`route_table`] | the endpoints about routes; the routes as an edge holds them |
-//! | [`key_object`], [`project_object`], [`route_object`] | the Durable Objects; [`messages`] is what is said to them |
+//! | [`webhooks`] | the endpoints about webhooks |
+//! | [`key_object`], [`project_object`], [`route_object`], [`webhook_object`] | the Durable Objects; [`messages`] is what is said to them |
 //!
 //! `entry.js` is the module that the runtime loads; it holds what cannot be said from wasm.
 #![forbid(unsafe_code)]
@@ -26,12 +27,15 @@ mod faults;
 mod host;
 mod import;
 mod key_object;
+mod key_usage;
+mod key_watch;
 mod keys;
 mod messages;
 pub mod openapi;
 mod outbox;
 mod project_object;
 mod project_routes;
+mod project_webhooks;
 mod read;
 mod redaction;
 mod relay;
@@ -44,7 +48,10 @@ mod route_table;
 mod routes;
 mod sessions;
 mod storage;
+mod usage;
 mod verdict;
+mod webhook_object;
+mod webhooks;
 
 use crate::edge::Isolate;
 use crate::request::Request;

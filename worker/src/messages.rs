@@ -1,6 +1,7 @@
 //! What is said to the Durable Objects and what they answer: JSON, so that two versions of the Worker during a rollout
 //! read each other. Variants and fields are added, never changed.
 
+use keyward::allowance::{Denied, Left, Returned, Slice};
 use keyward::evidence::Use;
 use keyward::idempotency::Asked;
 use keyward::life::{Actor, Change, Event, Refusal, Settled};
@@ -9,8 +10,11 @@ use keyward::record::{Record, ShownSecret, StoredKey};
 use keyward::root::Digest;
 use keyward::rotation::{Ending, Rotation, Terms};
 use keyward::scope::Scope;
+use keyward::seal::Sealed;
 use keyward::slots::{Held, Slot, SlotUse, Slots};
 use keyward::time::Instant;
+use keyward::usage::{Call, Tally, Usage};
+use keyward::webhook::{self, Webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -30,9 +34,31 @@ pub enum ToKey {
     /// What an edge may go on with. Answers `Lease`. Asked by version 0.1 only.
     Lease,
     /// What an edge may go on with, and a verdict where the key, or the edge, wants the authority's own. Answers `Lease`.
-    Ask { question: Option<Question>, strict: bool, report: Option<Use> },
-    /// What an edge saw. Answers `Noted`.
-    Report { report: Use },
+    Ask {
+        question: Option<Question>,
+        strict: bool,
+        report: Option<Use>,
+        #[serde(default)]
+        usage: Usage,
+    },
+    /// What an edge saw, and slices that it spends no more. Answers `Noted`.
+    Report {
+        report: Use,
+        #[serde(default)]
+        returned: Vec<Returned>,
+        #[serde(default)]
+        usage: Usage,
+    },
+    /// Counts of the hours from `from` to before `to`, by day where `daily`. Answers `Usage`.
+    Usage { from: i64, to: i64, daily: bool },
+    /// Delivery reports. Answers `Noted`.
+    Outcomes { delivered: u64, bounced: u64 },
+    /// What was found unusual, the newest first. Answers `Anomalies`.
+    Anomalies { limit: u32 },
+    /// The last calls, the newest first, of all secrets. Answers `Calls`.
+    Calls { limit: u32 },
+    /// A slice of the key's limits, for a call that costs so much. Answers `Drawn` or `Absent`.
+    Draw { returned: Vec<Returned>, cost: u64, wanted: u64 },
     /// A digest under the current root secret for one that is there under a retired one. Answers `Noted`.
     Redigest { old: Digest, new: Digest },
     /// The record. Answers `Record` or `Absent`.
@@ -60,6 +86,9 @@ pub struct Question {
     pub country: Option<String>,
     pub origin: Option<String>,
     pub needed: Vec<String>,
+    /// What the call costs, where it is charged with the authority's own verdict.
+    #[serde(default)]
+    pub cost: Option<u64>,
 }
 
 /// From the object that owns a key.
@@ -73,6 +102,21 @@ pub enum FromKey {
         verdict: Option<Verdict>,
     },
     Noted,
+    Usage {
+        tallies: Vec<Tally>,
+    },
+    Calls {
+        calls: Vec<Call>,
+    },
+    Anomalies {
+        found: Vec<Value>,
+    },
+    /// A slice, or why there is none; what is left.
+    Drawn {
+        slice: Option<Slice>,
+        denied: Option<Denied>,
+        left: Vec<Left>,
+    },
     Record {
         record: Box<Record>,
         #[serde(default)]
@@ -106,6 +150,11 @@ pub struct Verdict {
     pub code: String,
     /// Position of the secret that matched.
     pub secret: Option<usize>,
+    /// The limit that is passed, where one is.
+    #[serde(default)]
+    pub denied: Option<Denied>,
+    #[serde(default)]
+    pub left: Vec<Left>,
 }
 
 /// A key after a change.
@@ -158,6 +207,14 @@ pub enum ToProject {
     Export { after: u64, limit: u32 },
     /// Findings of a page of keys, newest first. Answers `Page`.
     KeySafety { limit: u32, before: Option<u64> },
+    /// Something that is no key's, for the webhooks. Answers `Done`.
+    Announce { kind: String, data: Value },
+    /// Calls of a key on some days (counted from 1970): all, and those that were refused. Answers `Done`.
+    Tell { id: String, days: Vec<(i64, u64, u64)> },
+    /// Calls of all keys since a day. Answers `Overview`.
+    Overview { since: i64 },
+    /// What `/metrics` tells. Answers `Metrics`.
+    Metrics,
     /// How many keys need each root secret. Answers `Roots`.
     Roots,
     /// The routes, unless they are still those of version `known`. Answers `Routes`.
@@ -169,6 +226,20 @@ pub enum ToProject {
     DeleteRoute { name: String, by: Actor },
     /// A change of a route's secrets. Answers `Route`, `NoRoute` or `RouteRefused`.
     ChangeSlot { name: String, change: SlotChange, by: Actor },
+    /// All webhooks. Answers `Webhooks`.
+    Webhooks,
+    /// A webhook under a name, in the place of the one that has it, if one has. `sealed` is its secret, where it is new or leads to
+    /// another origin than before. Answers `Webhook` or `WebhookRefused`.
+    PutWebhook { name: String, body: Webhook, sealed: Sealed, by: Actor },
+    /// The end of a webhook. Answers `Webhook`, `NoWebhook`.
+    DeleteWebhook { name: String, by: Actor },
+    /// A new secret for a webhook that leads to this origin. Answers `Webhook`, `NoWebhook` or `WebhookRefused`.
+    RotateWebhook { name: String, origin: String, sealed: Sealed, by: Actor },
+    /// The receiver of a webhook, as it was written at `updated_at`, wants no more. Answers `Done`.
+    StopWebhook { name: String, made_at: Instant, updated_at: Instant },
+    /// The webhook as it is, and the news after this position, or after those that are older than it; none while it is not active.
+    /// Answers `News`.
+    News { name: String, made_at: Instant, after: Option<u64>, limit: u32 },
 }
 
 /// A change of a route's secrets.
@@ -192,6 +263,43 @@ pub struct StoredRoute {
     /// Of all routes together: no two states of any have the same.
     pub version: u64,
     pub slots: Slots,
+}
+
+/// A webhook as it is stored.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StoredWebhook {
+    pub name: String,
+    pub body: Webhook,
+    /// With the name, what its object is named by.
+    pub made_at: Instant,
+    pub updated_at: Instant,
+    /// Position of the last news that are older than it.
+    pub after: u64,
+    /// Whether its receiver answered that it wants no more.
+    #[serde(default)]
+    pub gone: bool,
+    /// The newest first.
+    pub secrets: Vec<webhook::Held>,
+}
+
+impl StoredWebhook {
+    /// Name of the object that delivers for it: one that is made anew under its name begins with nothing.
+    pub fn object(&self) -> String {
+        format!("{}@{}", self.name, self.made_at.millis())
+    }
+}
+
+/// Something that happened, as receivers are told of it.
+#[derive(Serialize, Deserialize)]
+pub struct News {
+    pub position: u64,
+    /// Of whom it tells: of one key, in this order.
+    pub key: String,
+    pub kind: String,
+    /// When it was taken in.
+    pub at: Instant,
+    /// The body of the message.
+    pub body: String,
 }
 
 /// Which keys a list holds. Absent does not restrict.
@@ -239,6 +347,19 @@ pub enum FromProject {
         last: u64,
         head: String,
     },
+    /// Calls by day, and of the busiest keys.
+    Overview {
+        days: Vec<Value>,
+        keys: Vec<Value>,
+    },
+    /// Keys by environment and status; calls of today, all and refused; rows of the log; routes.
+    Metrics {
+        keys: Vec<(String, String, u64)>,
+        calls: u64,
+        refused: u64,
+        rows: u64,
+        routes: u64,
+    },
     /// Keys by the name of the root secret that a digest of theirs needs, and the newest row of the log by its own.
     Roots {
         keys: Vec<(String, u64)>,
@@ -261,6 +382,61 @@ pub enum FromProject {
         field: String,
         problem: String,
     },
+    Webhooks {
+        webhooks: Vec<StoredWebhook>,
+    },
+    /// A webhook after a change, and whether the secret that came with the change is its own now.
+    Webhook {
+        webhook: Box<StoredWebhook>,
+        fresh: bool,
+    },
+    NoWebhook,
+    WebhookRefused {
+        field: String,
+        problem: String,
+    },
+    /// No webhook: it was deleted, or another one has its name.
+    News {
+        webhook: Option<Box<StoredWebhook>>,
+        news: Vec<News>,
+    },
+}
+
+/// To the object that delivers for a webhook, which learns from any message whose it is.
+#[derive(Serialize, Deserialize)]
+pub struct ToWebhook {
+    pub name: String,
+    pub made_at: Instant,
+    pub what: AskedOfWebhook,
+}
+
+/// What is asked of the object that delivers for a webhook.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedOfWebhook {
+    /// There may be news, or the webhook was changed. Answers `Noted`.
+    Look,
+    /// Where it stands. Answers `State`.
+    State,
+    /// A page of its attempts, newest first, from before `before`. Answers `Attempts`.
+    Attempts { limit: u32, before: Option<u64> },
+    /// Send this one again. Answers `Queued`.
+    Replay { event_id: String },
+    /// Send again what was given up of what happened since. Answers `Queued`.
+    ReplaySince { since: Instant },
+    /// Send a test with this body. Answers `Tested`.
+    Test { body: String },
+}
+
+/// From the object that delivers for a webhook.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromWebhook {
+    Noted,
+    State { state: Value },
+    Attempts { rows: Vec<Value>, next: Option<u64> },
+    Queued { count: u64 },
+    Tested { event_id: String },
 }
 
 /// To the object that counts the calls of a route.
@@ -307,6 +483,9 @@ pub enum FromRoute {
     Limited {
         position: usize,
         retry_ms: i64,
+        /// The anomaly that this is, where it is news.
+        #[serde(default)]
+        news: Option<Value>,
     },
     Noted,
     Use {

@@ -45,6 +45,10 @@ type Describe = fn() -> Value;
 pub enum Answers {
     Json(u16, &'static str),
     Lines(&'static str),
+    /// JSON, or CSV where the query asks for it.
+    JsonOrCsv(&'static str),
+    /// Plain text.
+    Text,
 }
 
 pub const LIMIT: Query = Query {
@@ -90,6 +94,23 @@ pub const LINES: Query = Query {
     schema: || json!({"type": "integer", "minimum": 1, "maximum": crate::reports::MOST_LINES, "default": crate::reports::MOST_LINES}),
 };
 
+pub const BY: Query =
+    Query { name: "by", about: "What is put together", schema: || json!({"enum": ["hour", "day"], "default": "hour"}) };
+pub const FROM: Query = Query {
+    name: "from",
+    about: "From when; a day, or 30 days, before `to` where it is not given. Counts are kept for 90 days",
+    schema: || json!({"type": "string", "format": "date-time"}),
+};
+pub const TO: Query = Query {
+    name: "to",
+    about: "Until when; now where it is not given",
+    schema: || json!({"type": "string", "format": "date-time"}),
+};
+pub const FORMAT: Query = Query {
+    name: "format",
+    about: "How it is written",
+    schema: || json!({"enum": ["json", "csv"], "default": "json"}),
+};
 pub const QUIET: Query = Query {
     name: "quiet_seconds",
     about: "How long it must not have been used",
@@ -160,6 +181,23 @@ pub fn slot() -> Value {
     described(crate::routes::slot_draft)
 }
 
+pub fn webhook() -> Value {
+    described(|fields| keyward::webhook::Webhook::take(fields, &[], &[]))
+}
+
+pub fn replay() -> Value {
+    let mut schema = described(crate::webhooks::replayed);
+    schema["oneOf"] = json!([{"required": ["event_id"]}, {"required": ["since"]}]);
+    for field in ["event_id", "since"] {
+        schema["properties"][field]["type"] = "string".into();
+    }
+    schema
+}
+
+pub fn outcomes() -> Value {
+    described(crate::usage::reports)
+}
+
 pub fn ending() -> Value {
     described(crate::rotations::ending)
 }
@@ -210,7 +248,7 @@ fn path_parameter(name: &str) -> Value {
     let (about, schema) = match name {
         "id" => ("Id of the key", json!({"type": "string", "pattern": "^[0-9A-Za-z]{16}$"})),
         "slot" => ("Where the secret stands", json!({"enum": keyward::slots::Slot::NAMES})),
-        _ => ("Name of the route", json!({"type": "string", "pattern": keyward::route::NAME.pattern})),
+        _ => ("Its name", json!({"type": "string", "pattern": keyward::route::NAME.pattern})),
     };
     json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
 }
@@ -251,6 +289,11 @@ fn operation(endpoint: &Description) -> Value {
     }
     let (status, success) = match endpoint.answers {
         Answers::Json(status, schema) => (status, json!({"application/json": {"schema": reference(schema)}})),
+        Answers::JsonOrCsv(schema) => (
+            200,
+            json!({"application/json": {"schema": reference(schema)}, "text/csv": {"schema": {"type": "string"}}}),
+        ),
+        Answers::Text => (200, json!({"text/plain": {"schema": {"type": "string"}}})),
         Answers::Lines(schema) => {
             (200, json!({"application/jsonl": {"schema": {"type": "string", "x-line": reference(schema)}}}))
         }
@@ -414,7 +457,9 @@ mod tests {
     fn every_answer_has_its_schema() {
         let schemas: Value = serde_json::from_str(SCHEMAS).unwrap();
         for endpoint in DESCRIPTIONS {
-            let (Answers::Json(_, name) | Answers::Lines(name)) = endpoint.answers;
+            let (Answers::Json(_, name) | Answers::Lines(name) | Answers::JsonOrCsv(name)) = endpoint.answers else {
+                continue;
+            };
             assert!(schemas[name].is_object(), "{name}");
         }
         for reference in SCHEMAS.split("#/components/schemas/").skip(1) {

@@ -1,7 +1,7 @@
 //! `ProjectObject`: what the project knows of all its keys. Contract: it decides nothing about a key; it keeps the index
 //! and the log in the order in which events arrive, each event once, the log chained so that altering it shows; it alone says
 //! whether the first management key may still be adopted, and what an idempotency key stands for. The routes
-//! are its own ([`crate::project_routes`]).
+//! and the webhooks are its own ([`crate::project_routes`], [`crate::project_webhooks`]).
 //!
 //! Why that holds: the events of one message are written in one synchronous transaction with the highest number seen of
 //! their key's object, so that a repeated delivery finds its number and changes nothing; a row of the log is chained to the
@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::edge::Isolate;
 use crate::host::clock;
 use crate::messages::{Filter, FromProject, ToProject};
-use crate::project_routes;
 use crate::storage::{StorageError, Store, bound, number, text};
+use crate::{project_routes, project_webhooks};
 use keyward::audit::{AuditKeys, Checker, Head, Row};
 use keyward::evidence::Use;
 use keyward::idempotency::{Asked, REMEMBERED_SECONDS};
@@ -20,6 +20,7 @@ use keyward::life::Event;
 use keyward::record::{Record, ShownSecret, Stage, Status};
 use keyward::safety::{Used, findings};
 use keyward::time::Instant;
+use keyward::webhook;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -36,9 +37,12 @@ pub struct ProjectObject {
     ready: Cell<bool>,
     /// The last row of the log, once read.
     last: RefCell<Option<Row>>,
+    /// Kinds of what was announced and not yet told to the webhooks.
+    pub(crate) announced: RefCell<Vec<String>>,
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
+    "CREATE TABLE IF NOT EXISTS usage_days (day INTEGER NOT NULL, id TEXT NOT NULL, calls INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (day, id)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS key_index (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL COLLATE NOCASE, owner TEXT NOT NULL, environment TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL, secrets TEXT NOT NULL, used TEXT)",
     "CREATE INDEX IF NOT EXISTS by_name ON key_index (name, position)",
     "CREATE INDEX IF NOT EXISTS by_owner ON key_index (owner, position)",
@@ -58,7 +62,13 @@ const PAGE: usize = 500;
 impl ProjectObject {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: JsValue) -> Self {
-        Self { store: Store::new(State::from(state)), env, ready: Cell::new(false), last: RefCell::new(None) }
+        Self {
+            store: Store::new(State::from(state)),
+            env,
+            ready: Cell::new(false),
+            last: RefCell::new(None),
+            announced: RefCell::default(),
+        }
     }
 
     /// Answers one [`ToProject`] with one [`FromProject`], both as JSON.
@@ -68,7 +78,9 @@ impl ProjectObject {
         let config = &isolate.config;
         let reply = self.prepare(&config.audit).and_then(|()| self.decide(message, config)).inspect_err(|_| {
             self.last.replace(None);
+            self.announced.take();
         })?;
+        self.call_webhooks(&self.env);
         serde_json::to_string(&reply).map_err(|e| JsValue::from_str(&e.to_string()))
     }
 }
@@ -81,7 +93,7 @@ impl ProjectObject {
         }
         let older = self.store.exists("keys")?;
         self.store.transact(|| {
-            TABLES.iter().chain(&project_routes::TABLES).try_for_each(|table| self.store.run(table, vec![]))?;
+            TABLES.iter().chain(&project_routes::TABLES).chain(&project_webhooks::TABLES).try_for_each(|table| self.store.run(table, vec![]))?;
             if older {
                 self.store.run(
                     "INSERT INTO key_index (position, id, name, owner, environment, status, record, secrets) SELECT position, id, json_extract(record, '$.name'), json_extract(record, '$.owner'), json_extract(record, '$.environment'), json_extract(record, '$.status'), record, '[]' FROM keys",
@@ -127,11 +139,28 @@ impl ProjectObject {
             ToProject::CheckLog { heads } => self.check(&heads, keys),
             ToProject::Export { after, limit } => self.export(after, limit),
             ToProject::KeySafety { limit, before } => self.key_safety(limit, before),
+            ToProject::Announce { kind, data } => {
+                self.store.transact(|| self.announce(&kind, "", clock(), || data.clone()))?;
+                Ok(FromProject::Done)
+            }
+            ToProject::Tell { id, days } => self.told(&id, &days),
+            ToProject::Overview { since } => self.overview(since),
+            ToProject::Metrics => self.metrics(),
             ToProject::Roots => self.roots(config),
             ToProject::Routes { known } => self.routes(known, config),
             ToProject::PutRoute { name, body, own, by } => self.put_route(&name, body, &own, &by, config),
             ToProject::DeleteRoute { name, by } => self.delete_route(&name, &by, config),
             ToProject::ChangeSlot { name, change, by } => self.change_slot(&name, &change, &by, config),
+            ToProject::Webhooks => Ok(FromProject::Webhooks { webhooks: self.webhooks()? }),
+            ToProject::PutWebhook { name, body, sealed, by } => self.put_webhook(&name, &body, &sealed, &by, config),
+            ToProject::DeleteWebhook { name, by } => self.delete_webhook(&name, &by, config),
+            ToProject::RotateWebhook { name, origin, sealed, by } => {
+                self.rotate_webhook(&name, &origin, &sealed, &by, config)
+            }
+            ToProject::StopWebhook { name, made_at, updated_at } => {
+                self.stop_webhook(&name, made_at, updated_at, config)
+            }
+            ToProject::News { name, made_at, after, limit } => self.news(&name, made_at, after, limit, config),
         }
     }
 
@@ -178,6 +207,9 @@ impl ProjectObject {
         }
         if event.kind.is_logged() {
             self.append(&event.entry().to_string(), keys)?;
+        }
+        if event.kind.is_logged() || event.kind.is_news() {
+            self.announce(event.kind.as_str(), id, event.at, || webhook::told(event))?;
         }
         if record.is_management() {
             self.store.run("INSERT OR IGNORE INTO adopted (one, id) VALUES (1, ?)", vec![id.into()])?;
@@ -399,6 +431,68 @@ impl ProjectObject {
         )
     }
 
+    /// Keeps the totals of a key's days: the larger ones, since messages may overtake each other.
+    fn told(&self, id: &str, days: &[(i64, u64, u64)]) -> Result<FromProject, StorageError> {
+        self.store.transact(|| {
+            for (day, calls, refused) in days {
+                self.store.run(
+                    "INSERT INTO usage_days (day, id, calls, refused) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = max(calls, excluded.calls), refused = max(refused, excluded.refused)",
+                    vec![(*day).into(), id.into(), bound(*calls), bound(*refused)],
+                )?;
+            }
+            let kept = today() - keyward::usage::KEPT_HOURS / 24;
+            self.store.run("DELETE FROM usage_days WHERE day < ?", vec![kept.into()])
+        })?;
+        Ok(FromProject::Done)
+    }
+
+    fn overview(&self, since: i64) -> Result<FromProject, StorageError> {
+        let days = self.store.rows(
+            "SELECT day, sum(calls), sum(refused), count(*) FROM usage_days WHERE day >= ? GROUP BY day ORDER BY day",
+            vec![since.into()],
+        )?;
+        let day = |row: &Vec<SqlStorageValue>| {
+            let at = Instant::from_millis(number(&row[0])? as i64 * 86_400_000);
+            let date = at.to_string()[..10].to_owned();
+            Ok(json!({"date": date, "calls": number(&row[1])?, "refused": number(&row[2])?, "keys": number(&row[3])?}))
+        };
+        let keys = self.store.rows(
+            "SELECT key_index.id, name, owner, environment, sum(calls) AS all_calls, sum(refused) FROM usage_days JOIN key_index ON key_index.id = usage_days.id WHERE day >= ? GROUP BY key_index.id ORDER BY all_calls DESC LIMIT 20",
+            vec![since.into()],
+        )?;
+        let key = |row: &Vec<SqlStorageValue>| {
+            Ok(json!({
+                "key_id": text(&row[0])?, "name": text(&row[1])?, "owner": text(&row[2])?, "environment": text(&row[3])?,
+                "calls": number(&row[4])?, "refused": number(&row[5])?,
+            }))
+        };
+        Ok(FromProject::Overview {
+            days: days.iter().map(day).collect::<Result<_, StorageError>>()?,
+            keys: keys.iter().map(key).collect::<Result<_, StorageError>>()?,
+        })
+    }
+
+    fn metrics(&self) -> Result<FromProject, StorageError> {
+        let count = |query: &str, values: Vec<SqlStorageValue>| {
+            let rows = self.store.rows(query, values)?;
+            rows.first().map_or(Ok(0), |row| number(&row[0]))
+        };
+        let keys = self.store.rows(
+            "SELECT environment, status, count(*) FROM key_index GROUP BY environment, status ORDER BY environment, status",
+            vec![],
+        )?;
+        let of =
+            |row: &Vec<SqlStorageValue>| Ok((text(&row[0])?.to_owned(), text(&row[1])?.to_owned(), number(&row[2])?));
+        let today = vec![today().into()];
+        Ok(FromProject::Metrics {
+            keys: keys.iter().map(of).collect::<Result<_, StorageError>>()?,
+            calls: count("SELECT coalesce(sum(calls), 0) FROM usage_days WHERE day = ?", today.clone())?,
+            refused: count("SELECT coalesce(sum(refused), 0) FROM usage_days WHERE day = ?", today)?,
+            rows: count("SELECT count(*) FROM chain", vec![])?,
+            routes: count("SELECT count(*) FROM routes", vec![])?,
+        })
+    }
+
     fn roots(&self, config: &Config) -> Result<FromProject, StorageError> {
         let rows = self.store.rows("SELECT root, count(*) FROM roots GROUP BY root", vec![])?;
         let keys = rows
@@ -426,6 +520,11 @@ impl ProjectObject {
         let rows = shown.iter().filter_map(|row| show(row).transpose()).collect::<Result<Vec<Value>, _>>()?;
         Ok(FromProject::Page { rows, next })
     }
+}
+
+/// Days since 1970 (UTC).
+fn today() -> i64 {
+    keyward::usage::hour_of(clock()).div_euclid(24)
 }
 
 fn unreadable() -> StorageError {

@@ -9,6 +9,7 @@ use crate::project_object::ProjectObject;
 use crate::storage::{StorageError, bound, number, text};
 use keyward::life::Actor;
 use keyward::route::{MOST_ROUTES, Route, place};
+use keyward::seal::Sealed;
 use keyward::slots::{Slot, Slots};
 use keyward::upstream::origin_of;
 use serde_json::{Value, json};
@@ -46,17 +47,21 @@ impl ProjectObject {
         Ok(routes)
     }
 
-    /// How many upstream secrets need each root secret, once those that can be are sealed anew.
+    /// How many upstream secrets, and secrets of webhooks, need each root secret, once those that can be are sealed anew.
     pub fn sealed_under(&self, config: &Config) -> Result<Vec<(String, u64)>, StorageError> {
         let mut counts: Vec<(String, u64)> = Vec::new();
-        for route in self.all_routes(config)? {
-            for sealed in route.slots.held.iter().flatten().filter_map(|held| held.sealed.as_ref()) {
-                let root = sealed.root.to_string();
-                match counts.iter_mut().find(|(name, _)| *name == root) {
-                    Some((_, count)) => *count += 1,
-                    None => counts.push((root, 1)),
-                }
+        let mut count = |sealed: &Sealed| {
+            let root = sealed.root.to_string();
+            match counts.iter_mut().find(|(name, _)| *name == root) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((root, 1)),
             }
+        };
+        for route in self.all_routes(config)? {
+            route.slots.held.iter().flatten().filter_map(|held| held.sealed.as_ref()).for_each(&mut count);
+        }
+        for webhook in self.resealed_webhooks(config)? {
+            webhook.secrets.iter().for_each(|held| count(&held.sealed));
         }
         Ok(counts)
     }
@@ -263,7 +268,6 @@ fn reseal(stored: &mut StoredRoute, config: &Config) -> bool {
     any
 }
 
-/// A row of the log.
 /// What the log tells of a change of slots.
 fn changes(before: &Slots, after: &Slots) -> Value {
     let shown = |slots: &Slots, slot| {
@@ -282,6 +286,7 @@ fn changes(before: &Slots, after: &Slots) -> Value {
     changes
 }
 
+/// A row of the log.
 fn entry(kind: &str, route: &str, by: &Actor, changes: &Value) -> Value {
     json!({
         "kind": kind, "at": clock(), "route": route, "by": by.key_id, "request_id": by.request_id,

@@ -19,6 +19,7 @@ use keyward::scope::Needed;
 use keyward::session::{PREFIX, Session};
 use keyward::slots::Slot;
 use keyward::target::{Target, decoded};
+use keyward::usage::range_of;
 use keyward::verify::Code;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
@@ -168,6 +169,19 @@ struct Caller {
     session: Option<Session>,
 }
 
+/// What was made of a body.
+#[derive(Default)]
+struct Judged {
+    /// As it was read, if it was.
+    text: Option<String>,
+    /// As JSON.
+    body: Value,
+    /// What the call is taken from for it.
+    charges: Vec<Charge>,
+    /// What stands for the ranges of the numbers in it.
+    ranges: Vec<u64>,
+}
+
 /// A call to a route.
 struct Relayed<'a> {
     isolate: &'a Isolate,
@@ -189,9 +203,12 @@ impl Relayed<'_> {
             return Err(Problem::new(508, "LOOP", "The call goes round in circles", detail));
         }
         let caller = self.caller(origin).await?;
-        let (body, parsed, charges) = self.judge_body(&method, caller.mock).await?;
+        let Judged { text: body, body: parsed, charges, ranges } = self.judge_body(&method, caller.mock).await?;
         self.check_way(&caller)?;
         let left = self.charge(&caller, charges).await?;
+        if caller.session.is_none() && !caller.mock {
+            self.isolate.led_to(&caller.id, &ranges);
+        }
         let mut added = self.added(&caller, left);
         if caller.mock {
             return self.mock(&caller, &parsed, added).await;
@@ -222,9 +239,15 @@ impl Relayed<'_> {
         let Some(scopes) = &rules.key else { return Err(Problem::not_accepted()) };
         let environment = environment_of(isolate, text, rules);
         let needed: Vec<Needed<'_>> = scopes.iter().filter_map(|scope| Needed::parse(scope).ok()).collect();
-        let about = About { environment: Some(&environment), needed: &needed, caller: *request };
+        let about = About {
+            environment: Some(&environment),
+            needed: &needed,
+            caller: *request,
+            cost: 1,
+            via: &self.live.counted_as,
+        };
         let verified = isolate.verify(request.id(), text, about, false).await;
-        request.warn(verified.warning());
+        request.tell(&verified);
         match (verified.code, verified.leased.as_ref().and_then(|leased| leased.key())) {
             (Code::Valid, Some(key)) => Ok(Caller {
                 id: key.record.id.clone(),
@@ -285,19 +308,19 @@ impl Relayed<'_> {
     }
 
     /// What the route's rule for numbers says of the body: the body as it was read, as JSON, and what the call is charged for.
-    async fn judge_body(&self, method: &str, mock: bool) -> Result<(Option<String>, Value, Vec<Charge>), Problem> {
+    async fn judge_body(&self, method: &str, mock: bool) -> Result<Judged, Problem> {
         let Self { request, rules, .. } = self;
         let bare = matches!(method, "GET" | "HEAD" | "DELETE") && !request.host.has_body();
         let Some(numbers) = &rules.numbers else {
             if !mock || bare {
-                return Ok((None, Value::Null, Vec::new()));
+                return Ok(Judged::default());
             }
             // What a mock answers may quote the body, if it is one that can be quoted.
             let text = request.text(route::MOST_JUDGED as u32).await.unwrap_or_default();
-            return Ok((None, keyward::fields::parse(&text).unwrap_or_default(), Vec::new()));
+            return Ok(Judged { body: keyward::fields::parse(&text).unwrap_or_default(), ..Judged::default() });
         };
         if bare {
-            return Ok((None, Value::Null, Vec::new()));
+            return Ok(Judged::default());
         }
         let kind = request.host.named("content-type").unwrap_or_default().to_ascii_lowercase();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -326,7 +349,8 @@ impl Relayed<'_> {
             );
             return Err(Problem::new(403, "DESTINATION_NOT_ALLOWED", "Not to this number", detail));
         }
-        Ok((Some(text), body, numbers.charges(&destinations)))
+        let ranges = destinations.iter().map(|of| range_of(&of.number)).collect();
+        Ok(Judged { text: Some(text), body, charges: numbers.charges(&destinations), ranges })
     }
 
     /// Refuses what could not be carried out anyhow, before it is charged.
@@ -375,7 +399,10 @@ impl Relayed<'_> {
                 "The session has no calls left",
                 "begin another one with POST /v1/relay/sessions",
             )),
-            Ok(FromRoute::Limited { retry_ms, .. }) => Err(limited(retry_ms)),
+            Ok(FromRoute::Limited { retry_ms, news, .. }) => {
+                self.isolate.announce_anomaly(&self.live.stored.name, news);
+                Err(limited(retry_ms))
+            }
             _ => Err(Problem::unavailable()),
         }
     }
@@ -393,6 +420,9 @@ impl Relayed<'_> {
         }
         if let Some(warning) = self.request.warning() {
             add(WARNING, warning);
+        }
+        for (name, value) in self.request.limits() {
+            add(name, value);
         }
         for (name, value) in self.cors {
             add(name, value.clone());

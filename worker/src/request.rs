@@ -1,5 +1,6 @@
 //! A request as far as keyward looks at it: its method as it was sent, its path and query, its one credential.
 
+use crate::edge::Verified;
 use crate::host::{self, Body, Header};
 use crate::response::{Problem, next_number, request_id};
 use keyward::foreign::{Prefix, Presented};
@@ -16,6 +17,7 @@ pub struct Request {
     number: u32,
     id: OnceCell<String>,
     warning: RefCell<Option<String>>,
+    limits: RefCell<Vec<(&'static str, String)>>,
     forwarded: OnceCell<IpAddr>,
 }
 
@@ -51,6 +53,7 @@ impl Request {
             number: next_number(),
             id: OnceCell::new(),
             warning: RefCell::new(None),
+            limits: RefCell::default(),
             forwarded: OnceCell::new(),
         }
     }
@@ -185,9 +188,16 @@ impl Request {
         self.warning.borrow().clone()
     }
 
-    /// Sets what its answer should warn of.
-    pub fn warn(&self, warning: Option<String>) {
-        *self.warning.borrow_mut() = warning;
+    /// Keeps what its answer should tell the caller of his own key: that its secret is being replaced, and what is left of its
+    /// limits.
+    pub fn tell(&self, verified: &Verified) {
+        *self.warning.borrow_mut() = verified.warning();
+        *self.limits.borrow_mut() = limit_headers(verified);
+    }
+
+    /// The headers of [`limit_headers`], if there are any.
+    pub fn limits(&self) -> Vec<(&'static str, String)> {
+        self.limits.borrow().clone()
     }
 
     /// Whether the caller wants what the authority knows now (RFC 9111 §5.2.1.4).
@@ -218,6 +228,26 @@ impl Request {
     pub async fn text(&self, most: u32) -> Result<String, Problem> {
         body_text(self.host.text(most, BODY_PATIENCE_MS).await, most)
     }
+}
+
+/// What is left of the limits of a key, for whoever calls with it (draft-ietf-httpapi-ratelimit-headers-11); with `Retry-After`,
+/// where nothing is.
+pub fn limit_headers(verified: &Verified) -> Vec<(&'static str, String)> {
+    let Some((record, left)) = verified.limited() else { return Vec::new() };
+    let seconds = |ms: i64| (ms + 999) / 1_000;
+    let policy = record.rate_limits.iter().map(|of| format!("\"{}\";q={};w={}", of.name, of.limit, of.window_seconds));
+    let quotas = record.quotas.iter().map(|of| format!("\"{}\";q={}", of.name, of.limit));
+    let now = left.iter().map(|of| {
+        let full = of.full_in_ms.map_or_else(String::new, |ms| format!(";t={}", seconds(ms)));
+        format!("\"{}\";r={}{full}", of.name, of.calls)
+    });
+    let mut headers = vec![
+        ("RateLimit-Policy", policy.chain(quotas).collect::<Vec<_>>().join(", ")),
+        ("RateLimit", now.collect::<Vec<_>>().join(", ")),
+    ];
+    let retry_ms = verified.denied.as_ref().and_then(|denied| denied.retry_ms);
+    headers.extend(retry_ms.map(|ms| ("Retry-After", seconds(ms).to_string())));
+    headers
 }
 
 /// Most bytes of a body.

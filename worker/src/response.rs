@@ -119,6 +119,8 @@ impl Problem {
             }
             Code::InsufficientScope => Self::scope_needed(&scopes.join(" ")),
             Code::Unavailable => Self::unavailable(),
+            Code::RateLimited => Self::new(429, code.as_str(), "Too many calls", "a rate limit of the key is reached"),
+            Code::QuotaExceeded => Self::new(429, code.as_str(), "No calls left", "a quota of the key is spent"),
             _ => Self::not_accepted(),
         }
     }
@@ -163,7 +165,8 @@ impl From<Invalid> for Problem {
 /// An answer of whatever kind.
 pub fn answer(request: &Request, status: u16, kind: &str, headers: &[(&'static str, String)], body: &str) -> JsValue {
     let mut pairs = vec!["Content-Type".to_owned(), kind.to_owned(), "Cache-Control".to_owned(), "no-store".to_owned()];
-    for (name, value) in headers.iter().chain(request.warning().map(|warning| (WARNING, warning)).as_ref()) {
+    let warning = request.warning().map(|warning| (WARNING, warning));
+    for (name, value) in headers.iter().chain(warning.as_ref()).chain(&request.limits()) {
         pairs.extend([(*name).to_owned(), value.clone()]);
     }
     host::respond(&host::prepare(status, pairs), request.number(), Some(body))
@@ -183,7 +186,7 @@ pub fn json(request: &Request, status: u16, body: &Value) -> JsValue {
 
 /// A JSON 200 whose body is written already.
 pub fn json_body(request: &Request, body: &str) -> JsValue {
-    if request.warning().is_some() {
+    if request.warning().is_some() || !request.limits().is_empty() {
         return answer(request, 200, "application/json", &[], body);
     }
     thread_local! {

@@ -30,6 +30,8 @@ const TABLES: [&str; 5] = [
     "CREATE INDEX IF NOT EXISTS by_arrival ON buckets (arrival)",
     "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, body TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
 ];
+/// How long an anomaly must not have come up to be news again, in seconds.
+const QUIET_SECONDS: i64 = 3_600;
 /// Anomalies that are kept.
 const MOST_ANOMALIES: u64 = 100;
 
@@ -123,10 +125,11 @@ impl RouteObject {
             match limit.spend(before, now) {
                 Ok(next) => arrivals.push((bucket, next)),
                 Err(retry_ms) => {
-                    if let Some((kind, of)) = anomaly {
-                        self.stopped(kind, of, limit.limit, limit.window_seconds, by, now)?;
-                    }
-                    return Ok(FromRoute::Limited { position, retry_ms });
+                    let news = match anomaly {
+                        Some((kind, of)) => self.stopped(kind, of, limit.limit, limit.window_seconds, by, now)?,
+                        None => None,
+                    };
+                    return Ok(FromRoute::Limited { position, retry_ms, news });
                 }
             }
         }
@@ -157,7 +160,8 @@ impl RouteObject {
         Ok(FromRoute::Spent { left })
     }
 
-    /// Keeps that something was stopped that honest callers do not do, once for each kind and subject.
+    /// Keeps that something was stopped that honest callers do not do, once for each kind and subject. Answers what is kept,
+    /// where it is news: the first time, and again after a quiet hour.
     fn stopped(
         &self,
         kind: &str,
@@ -166,17 +170,19 @@ impl RouteObject {
         window: u32,
         by: &str,
         now: Instant,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Option<Value>, StorageError> {
         let name = format!("anomaly:{kind}:{of}");
         let rows = self.store.rows("SELECT body FROM notes WHERE name = ?", vec![name.as_str().into()])?;
         let before: Option<Value> = rows.first().and_then(|row| crate::read::read(text(&row[0]).ok()?).ok());
         let seen = before.as_ref().and_then(|before| before["refused"].as_u64()).unwrap_or(0) + 1;
+        let last: Option<Instant> = before.as_ref().and_then(|before| Instant::parse(before["last_at"].as_str()?));
         let first = before.map_or_else(|| json!(now), |before| before["first_at"].clone());
         let body = json!({
             "kind": kind, "of": of, "expected": {"limit": limit, "window_seconds": window}, "refused": seen,
             "first_at": first, "last_at": now, "last_by": by,
         });
-        if seen == 1 {
+        let is_news = last.is_none_or(|last| last.plus_seconds(QUIET_SECONDS) <= now);
+        if is_news {
             let line = json!({"event": "anomaly", "kind": kind, "of": of, "by": by});
             worker::console_log!("{line}");
         }
@@ -184,7 +190,8 @@ impl RouteObject {
         self.store.run(
             "DELETE FROM notes WHERE name != 'used' AND name NOT IN (SELECT name FROM notes WHERE name != 'used' ORDER BY at DESC LIMIT ?)",
             vec![bound(MOST_ANOMALIES)],
-        )
+        )?;
+        Ok(is_news.then_some(body))
     }
 
     fn used(&self) -> Result<Vec<SlotUse>, StorageError> {

@@ -10,6 +10,7 @@ use keyward::lease;
 use keyward::route::Route;
 use keyward::slots::{Slot, SlotUse};
 use keyward::time::Instant;
+use serde_json::{Value, json};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub type Plan = (JsValue, Option<Zeroizing<String>>);
 /// A route as an edge holds it.
 pub struct LiveRoute {
     pub stored: StoredRoute,
+    /// What its calls are counted as in the usage of a key.
+    pub counted_as: String,
     /// None where the configuration no longer allows it.
     pub route: Option<Route>,
     /// What is looked for in answers, once made.
@@ -148,6 +151,7 @@ impl LiveRoute {
         let used = before.map_or_else(|| Rc::new(used()), |before| before.used.clone());
         Self {
             route: known(&stored.body, &isolate.config),
+            counted_as: format!("/r/{}", stored.name),
             stored,
             redaction: OnceCell::new(),
             plans: [OnceCell::new(), OnceCell::new()],
@@ -206,6 +210,17 @@ impl Used {
 }
 
 impl Isolate {
+    /// Tells the webhooks of an anomaly of a route, if there is one to tell. A word that is lost stands in the route's use.
+    pub fn announce_anomaly(&self, route: &str, anomaly: Option<Value>) {
+        let Some(anomaly) = anomaly else { return };
+        let data = json!({"route": route, "anomaly": anomaly});
+        host::background(async move {
+            if let Ok(isolate) = Self::current() {
+                let _ = isolate.to_project(&ToProject::Announce { kind: "route.anomaly".to_owned(), data }).await;
+            }
+        });
+    }
+
     /// Says something to the object that counts the calls of a route.
     pub async fn to_route(&self, route: &StoredRoute, message: &ToRoute) -> Result<FromRoute, JsValue> {
         host::ask(&self.env, Namespace::Routes, &counter(route), message).await

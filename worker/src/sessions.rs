@@ -55,15 +55,14 @@ async fn begin(isolate: &Isolate, request: &Request) -> Answer {
     if request.has_key_in_url(&isolate.config.foreign) {
         return Err(Problem::key_in_url());
     }
-    if request.host.method() != "POST" && request.preflight().is_none() {
-        return Err(Problem::method_not_allowed("POST"));
-    }
     let mut query = request.query();
     let name = match (query.next(), query.next()) {
         (Some((name, route)), None) if name == "route" => route.into_owned(),
         _ => return Err(Invalid::new("route", "is the one parameter of the query: ?route=<name>").into()),
     };
-    let live = isolate.route(&name).await.map_err(|()| Problem::unavailable())?.ok_or_else(no_route)?;
+    let post = request.host.method() == "POST" || request.preflight().is_some();
+    let none = || if post { no_route() } else { Problem::method_not_allowed("POST") };
+    let live = isolate.route(&name).await.map_err(|()| Problem::unavailable())?.ok_or_else(none)?;
     let Some(rules) = &live.route else { return Err(not_allowed_now()) };
     let origin = request.origin();
     let cors = cors_headers(rules, origin.as_deref());
@@ -73,6 +72,9 @@ async fn begin(isolate: &Isolate, request: &Request) -> Answer {
             (false, "POST") => Ok(allow_preflight(request, &cors, "POST")),
             _ => Err(with_cors(Problem::method_not_allowed("POST"), &cors)),
         };
+    }
+    if !post {
+        return Err(with_cors(Problem::method_not_allowed("POST"), &cors));
     }
     let begun = match &rules.session {
         Some(session) => begin_for(isolate, request, &live, rules, session, &cors).await,
@@ -103,7 +105,10 @@ async fn begin_for(
     let name = &live.stored.name;
     match isolate.to_route(&live.stored, &ToRoute::Spend { session: None, charges, by }).await {
         Ok(FromRoute::Spent { .. }) => {}
-        Ok(FromRoute::Limited { retry_ms, .. }) => return Err(limited(retry_ms)),
+        Ok(FromRoute::Limited { retry_ms, news, .. }) => {
+            isolate.announce_anomaly(name, news);
+            return Err(limited(retry_ms));
+        }
         _ => return Err(Problem::unavailable()),
     }
     // Last: a token is good for one question, and questions are within the budget, too.
@@ -158,9 +163,9 @@ async fn by_backend(
 ) -> Result<Begun, Problem> {
     let environment = environment_of(isolate, key, rules);
     let needed: Vec<Needed<'_>> = Needed::parse(SESSIONS_CREATE).into_iter().collect();
-    let about = About { environment: Some(&environment), needed: &needed, caller: request };
+    let about = About { environment: Some(&environment), needed: &needed, caller: request, cost: 1, via: "session" };
     let verified = isolate.verify(request.id(), key, about, false).await;
-    request.warn(verified.warning());
+    request.tell(&verified);
     let parent = match (verified.code, &verified.leased) {
         (Code::Valid, Some(leased)) => leased.id.clone(),
         (code, _) => return Err(Problem::of_verdict(code, &[SESSIONS_CREATE])),

@@ -59,6 +59,12 @@ impl Store {
         Ok(self.state.storage().set_alarm(milliseconds).await?)
     }
 
+    /// Forgets everything, the wake-up too.
+    pub async fn clear(&self) -> Result<(), StorageError> {
+        self.sleep().await?;
+        Ok(self.state.storage().delete_all().await?)
+    }
+
     /// Cancels the wake-up.
     pub async fn sleep(&self) -> Result<(), StorageError> {
         Ok(self.state.storage().delete_alarm().await?)

@@ -5,6 +5,7 @@ use crate::edge::{About, Caller, Isolate, Mode, Verified};
 use crate::host::{self, Body, clock};
 use crate::request::{Credential, MOST_BODY, Request, body_text};
 use crate::response::{Problem, json_body};
+use keyward::allowance::{Left, MOST_COST, Period};
 use keyward::draft::{COUNTRY, NEEDED, SCOPES};
 use keyward::error::Invalid;
 use keyward::fields::Fields;
@@ -41,6 +42,9 @@ struct Question<'a> {
     origin: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     environment: Option<Cow<'a, str>>,
+    // As JSON has it: 1.0 is a whole number.
+    #[serde(default)]
+    cost: Option<f64>,
 }
 
 impl<'a> Question<'a> {
@@ -52,7 +56,9 @@ impl<'a> Question<'a> {
         let no_line = |origin: &Cow<'_, str>| {
             origin.trim().is_empty() || origin.chars().count() > ORIGIN || origin.chars().any(char::is_control)
         };
-        if too_many || question.origin.as_ref().is_some_and(no_line) {
+        let unsound =
+            question.cost.is_some_and(|cost| !(0.0..=MOST_COST as f64).contains(&cost) || cost.fract() != 0.0);
+        if too_many || unsound || question.origin.as_ref().is_some_and(no_line) {
             return Err(Self::explain(text, environments));
         }
         Ok(question)
@@ -69,6 +75,10 @@ impl<'a> Question<'a> {
             Err(invalid) => invalid.into(),
             Ok(()) => Problem::invalid("a field is given twice"),
         }
+    }
+
+    fn cost(&self) -> u64 {
+        self.cost.map_or(1, |cost| cost as u64)
     }
 
     fn needed(&self) -> Result<Vec<Needed<'_>>, Problem> {
@@ -100,6 +110,7 @@ pub fn take(fields: &mut Fields, environments: &[String]) -> Result<(), Invalid>
     fields.shaped("country", &COUNTRY)?;
     fields.line("origin", ORIGIN)?;
     fields.one_of("environment", environments)?;
+    fields.whole("cost", 0, MOST_COST)?;
     Ok(())
 }
 
@@ -110,6 +121,10 @@ struct Told<'a> {
 }
 
 impl Caller for Told<'_> {
+    fn place(&self) -> (Option<IpAddr>, Option<String>) {
+        (self.address, self.question.country.as_deref().map(str::to_owned))
+    }
+
     fn network(&self) -> (Option<IpAddr>, Option<String>, Option<String>) {
         let owned = |value: &Option<Cow<'_, str>>| value.as_deref().map(str::to_owned);
         (self.address, owned(&self.question.country), owned(&self.question.origin))
@@ -126,10 +141,11 @@ pub fn verify_at_once(isolate: Rc<Isolate>, request: Request) -> JsValue {
         && !request.has_key_in_url(&isolate.config.foreign)
         && match (request.credential(), Needed::parse(SCOPE)) {
             (Credential::Bearer(text), Ok(needed)) => {
-                let about = About { environment: None, needed: &[needed], caller: &request };
-                let verified = isolate.verify_now(&text, about);
-                request.warn(verified.as_ref().and_then(Verified::warning));
-                verified.is_some_and(|verified| verified.code == Code::Valid) && request.warning().is_none()
+                // Not charged here: a caller with limits, or with something to hear, takes the long way.
+                let about = About { environment: None, needed: &[needed], caller: &request, cost: 0, via: "api" };
+                isolate.verify_now(&text, about).is_some_and(|verified| {
+                    verified.code == Code::Valid && verified.warning().is_none() && verified.limited().is_none()
+                })
             }
             _ => false,
         };
@@ -150,7 +166,7 @@ fn go_on(request: host::Request, body: JsValue) -> JsValue {
     let at_once = Question::read(&text, &isolate.config.environments).and_then(|question| {
         let (needed, told) = (question.needed()?, question.told()?);
         let environment = isolate.config.known_environment(question.environment.as_deref())?;
-        let about = About { environment, needed: &needed, caller: &told };
+        let about = About { environment, needed: &needed, caller: &told, cost: question.cost(), via: "verify" };
         Ok(if request.wants_fresh() { None } else { isolate.verify_now(&question.key, about) })
     });
     match at_once {
@@ -172,7 +188,7 @@ async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
     let question = Question::read(text, &isolate.config.environments)?;
     let (needed, told) = (question.needed()?, question.told()?);
     let environment = isolate.config.known_environment(question.environment.as_deref())?;
-    let about = About { environment, needed: &needed, caller: &told };
+    let about = About { environment, needed: &needed, caller: &told, cost: question.cost(), via: "verify" };
     let verified = isolate.verify(request.id(), &question.key, about, request.wants_fresh()).await;
     Ok(json_body(request, &verdict_json(&verified)))
 }
@@ -181,7 +197,7 @@ async fn verdict(isolate: &Isolate, request: &Request, text: &str) -> Answer {
 const FRESHNESS: &str = r#""freshness":{"mode":"#;
 
 fn verdict_json(verified: &Verified) -> String {
-    const NOBODY: &str = r#""key_id":null,"name":null,"owner":null,"environment":null,"scopes":null,"expires_at":null,"metadata":null,"freshness":{"mode":"#;
+    const NOBODY: &str = r#""key_id":null,"name":null,"owner":null,"environment":null,"scopes":null,"expires_at":null,"metadata":null,"limits":null,"quotas":null,"freshness":{"mode":"#;
     let mut out = String::with_capacity(512);
     let valid = verified.code == Code::Valid;
     // Writing to a string cannot fail.
@@ -191,10 +207,13 @@ fn verdict_json(verified: &Verified) -> String {
         Some(key) => out.push_str(leased.map_or("", |leased| leased.members.get_or_init(|| members(&key.record)))),
         None => out.push_str(NOBODY),
     }
+    // Before the freshness, which comes last and is still open.
+    let at = out.len() - FRESHNESS.len();
     if let Some(warning) = verified.warning() {
-        // Before the freshness, which comes last and is still open.
-        let at = out.len() - FRESHNESS.len();
         out.insert_str(at, &format!(r#""warning":{},"#, json!(warning)));
+    }
+    if let Some((record, left)) = verified.limited() {
+        out.insert_str(at, &limits(record, &left, verified));
     }
     let mode = match verified.mode {
         Mode::Offline => "offline",
@@ -217,11 +236,34 @@ fn verdict_json(verified: &Verified) -> String {
     out
 }
 
+/// The members of a verdict that tell of limits.
+fn limits(record: &Record, left: &[Left], verified: &Verified) -> String {
+    let of = |name: &str| left.iter().find(|left| left.name == name);
+    let seconds = |ms: Option<i64>| ms.map(|ms| (ms + 999) / 1_000);
+    let rates = record.rate_limits.iter().map(|rule| {
+        let left = of(&rule.name);
+        json!({"name": rule.name, "limit": rule.limit, "window_seconds": rule.window_seconds, "burst": rule.burst, "mode": rule.mode,
+            "remaining": left.map_or(0, |left| left.calls), "full_in_seconds": left.map(|left| seconds(left.full_in_ms))})
+    });
+    let quotas = record.quotas.iter().map(|rule| {
+        let resets_at = if rule.period == Period::Total { None } else { rule.period.around(clock()).1 };
+        json!({"name": rule.name, "limit": rule.limit, "period": rule.period, "remaining": of(&rule.name).map_or(0, |left| left.calls),
+            "resets_at": resets_at})
+    });
+    let (rates, quotas) = (Value::Array(rates.collect()), Value::Array(quotas.collect()));
+    let denied = verified.denied.as_ref().map_or_else(String::new, |denied| {
+        format!(r#""denied_by":{},"retry_after_seconds":{},"#, json!(denied.name), json!(seconds(denied.retry_ms)))
+    });
+    format!(r#""limits":{rates},"quotas":{quotas},{denied}"#)
+}
+
 /// The members of a verdict that come from the record and stay the same for a lease, up to the freshness.
 fn members(record: &Record) -> String {
     let text = |value: &Value| value.to_string();
+    // What limits leave is another with each call.
+    let none = if record.rules().any() { "" } else { r#""limits":[],"quotas":[],"# };
     format!(
-        r#""key_id":{},"name":{},"owner":{},"environment":{},"scopes":{},"expires_at":{},"metadata":{},"freshness":{{"mode":"#,
+        r#""key_id":{},"name":{},"owner":{},"environment":{},"scopes":{},"expires_at":{},"metadata":{},{none}"freshness":{{"mode":"#,
         text(&json!(record.id)),
         text(&json!(record.name)),
         text(&json!(record.owner)),
