@@ -86,6 +86,8 @@ const pages = join(state, 'www');
 await exposePages({ folder: pages, provider });
 // What is set in the shell counts beside, and before, what the folder keeps.
 const env = { ...kept, ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('KEYWARD_') && name !== 'KEYWARD_WASM_TOOLCHAIN')) };
+// Where the README's tour has a receiver listen.
+env.KEYWARD_LOCAL_WEBHOOKS ??= 'http://127.0.0.1:9000';
 env.KEYWARD_LOCAL_UPSTREAMS = [env.KEYWARD_LOCAL_UPSTREAMS, provider.url].filter(Boolean).join(',');
 const running = await startKeyward({ state, port, env, pages, onLog: (text) => process.stderr.write(text) });
 

@@ -15,7 +15,7 @@ const COMPATIBILITY_FLAGS = '["enable_request_signal"]';
 /** The bindings that carry secrets or configuration into the Worker; each may be absent. */
 const SETTINGS = ['KEYWARD_ROOT_SECRET', 'KEYWARD_RETIRED_ROOT_SECRETS', 'KEYWARD_TAG_KEY', 'KEYWARD_RETIRED_TAG_KEYS',
   'KEYWARD_FIRST_KEY', 'KEYWARD_BRAND', 'KEYWARD_ENVIRONMENTS', 'KEYWARD_FOREIGN_PREFIXES', 'KEYWARD_ISSUER',
-  'KEYWARD_LOCAL_UPSTREAMS', 'KEYWARD_TURNSTILE_SECRET', 'KEYWARD_TURNSTILE_URL',
+  'KEYWARD_LOCAL_UPSTREAMS', 'KEYWARD_LOCAL_WEBHOOKS', 'KEYWARD_TURNSTILE_SECRET', 'KEYWARD_TURNSTILE_URL',
   // Read by the fault-injection build alone.
   'KEYWARD_FAULT'];
 
@@ -33,7 +33,8 @@ const embedded = (state, file) => `embed ${text(relative(state, file))}`;
 const OBJECTS = `durableObjectNamespaces = [
       (className = "KeyObject", uniqueKey = "keyward-keys", enableSql = true),
       (className = "ProjectObject", uniqueKey = "keyward-project", enableSql = true),
-      (className = "RouteObject", uniqueKey = "keyward-routes", enableSql = true)
+      (className = "RouteObject", uniqueKey = "keyward-routes", enableSql = true),
+      (className = "WebhookObject", uniqueKey = "keyward-webhooks", enableSql = true)
     ],
     durableObjectStorage = (localDisk = "objects")`;
 
@@ -58,6 +59,7 @@ export function keywardService({ state, name = 'keyward', code = join(root, 'bui
       (name = "KEYS", durableObjectNamespace = ${namespace('KeyObject')}),
       (name = "PROJECT", durableObjectNamespace = ${namespace('ProjectObject')}),
       (name = "ROUTES", durableObjectNamespace = ${namespace('RouteObject')}),
+      (name = "WEBHOOKS", durableObjectNamespace = ${namespace('WebhookObject')}),
       (name = "ASSETS", service = "assets"),
       ${bound.map((setting) => `(name = ${text(setting)}, fromEnvironment = ${text(setting)})`).join(',\n      ')}
     ]${authority === undefined ? `,\n    ${OBJECTS}` : ''}
@@ -69,9 +71,9 @@ export function scriptService({ state, name, esModule, bindings = '' }) {
   return `(name = ${text(name)}, worker = (compatibilityDate = ${text(COMPATIBILITY_DATE)}, modules = [(name = "index.js", esModule = ${embedded(state, esModule)})], bindings = [${bindings}]))`;
 }
 
-/** What Workers may reach: the public internet, and private addresses where the configuration names local upstreams. */
-const network = ({ KEYWARD_LOCAL_UPSTREAMS, KEYWARD_TURNSTILE_URL = '' }) => {
-  const reach = KEYWARD_LOCAL_UPSTREAMS || KEYWARD_TURNSTILE_URL.startsWith('http:') ? '["public", "private"]' : '["public"]';
+/** What Workers may reach: the public internet, and private addresses where the configuration names local upstreams or webhooks. */
+const network = ({ KEYWARD_LOCAL_UPSTREAMS, KEYWARD_LOCAL_WEBHOOKS, KEYWARD_TURNSTILE_URL = '' }) => {
+  const reach = KEYWARD_LOCAL_UPSTREAMS || KEYWARD_LOCAL_WEBHOOKS || KEYWARD_TURNSTILE_URL.startsWith('http:') ? '["public", "private"]' : '["public"]';
   return `(name = "internet", network = (allow = ${reach}, tlsOptions = (trustBrowserCas = true)))`;
 };
 

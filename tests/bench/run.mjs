@@ -9,13 +9,14 @@ import { root } from '../../.ci/setup.mjs';
 import * as authorize from './rows/authorize.mjs';
 import * as check from './rows/check.mjs';
 import * as cold from './rows/cold.mjs';
+import * as limits from './rows/limits.mjs';
 import * as relay from './rows/relay.mjs';
 import * as revoke from './rows/revoke.mjs';
 import * as sizes from './rows/sizes.mjs';
 import * as verify from './rows/verify.mjs';
 import { table } from './table.mjs';
 
-const rows = { authorize, verify, cold, relay, revoke, check, sizes };
+const rows = { authorize, verify, cold, limits, relay, revoke, check, sizes };
 
 const USAGE = `usage: npm run bench -- [--quick] [--only NAME]… [--json FILE]
   --quick       few short rounds: whether it runs, not what it measures

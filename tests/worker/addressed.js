@@ -2,7 +2,7 @@
 // X-Test-Address; without that header, as bare workerd calls it.
 import worker from './counting-routes.js';
 
-export { KeyObject, ProjectObject, RouteObject } from './counting-routes.js';
+export { KeyObject, ProjectObject, RouteObject, WebhookObject } from './counting-routes.js';
 
 export default {
   fetch(request, env, ctx) {

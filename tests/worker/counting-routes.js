@@ -2,10 +2,10 @@
 // ask for. POST /watched {"silent": ["route"]} has those kinds carry out what they are told and never answer,
 // {"offset": milliseconds} moves the clock of all of them against the real one.
 import { memory } from './memory.js';
-import worker, { KeyObject as Key, ProjectObject as Project, RouteObject as Route } from './index.js';
+import worker, { KeyObject as Key, ProjectObject as Project, RouteObject as Route, WebhookObject as Webhook } from './index.js';
 
 /** Messages so far, by kind of object and by what they ask for. */
-const asked = { key: {}, project: {}, route: {} };
+const asked = { key: {}, project: {}, route: {}, webhook: {} };
 let silent = [];
 
 const real = Date.now;
@@ -15,7 +15,9 @@ Date.now = () => real() + offset;
 const watched = (kind, Class) => class extends Class {
   async handle(message) {
     const parsed = JSON.parse(message);
-    const what = typeof parsed === 'string' ? parsed : Object.keys(parsed)[0];
+    // What is said to the objects of webhooks says beside it to whose.
+    const said = parsed.what ?? parsed;
+    const what = typeof said === 'string' ? said : Object.keys(said)[0];
     asked[kind][what] = (asked[kind][what] ?? 0) + 1;
     const answer = await super.handle(message);
     // Longer than anybody waits; a promise that nothing can settle would have the runtime end the request as hung.
@@ -27,6 +29,7 @@ const watched = (kind, Class) => class extends Class {
 export const KeyObject = watched('key', Key);
 export const ProjectObject = watched('project', Project);
 export const RouteObject = watched('route', Route);
+export const WebhookObject = watched('webhook', Webhook);
 
 export default {
   async fetch(request, env, ctx) {

@@ -3,9 +3,9 @@
 import { memory } from './memory.js';
 import worker, { KeyObject as Key, ProjectObject as Project } from './index.js';
 
-// Reports of use, and the news of it that go on to the index, come in their own time: they are no part of a call.
+// Reports of use, and the news and totals of it that go on to the index, come in their own time: they are no part of a call.
 const calls = { key: 0, project: 0 };
-const isPart = (message) => !message.startsWith('{"report"') && !message.startsWith('{"deliver"');
+const isPart = (message) => !['{"report"', '{"deliver"', '{"tell"'].some((begin) => message.startsWith(begin));
 
 export class KeyObject extends Key {
   handle(message) {

@@ -43,8 +43,22 @@ const ENDPOINTS = [
   'GET /v1/routes/{name}/use',
   'PUT /v1/routes/{name}/secrets/{slot}',
   'DELETE /v1/routes/{name}/secrets/{slot}',
+  'GET /v1/webhooks',
+  'GET /v1/webhooks/{name}',
+  'PUT /v1/webhooks/{name}',
+  'DELETE /v1/webhooks/{name}',
+  'POST /v1/webhooks/{name}/rotate-secret',
+  'GET /v1/webhooks/{name}/deliveries',
+  'POST /v1/webhooks/{name}/replay',
+  'POST /v1/webhooks/{name}/test',
   'POST /v1/relay/sessions',
   'GET /.well-known/jwks.json',
+  'GET /v1/keys/{id}/usage',
+  'GET /v1/keys/{id}/calls',
+  'GET /v1/keys/{id}/anomalies',
+  'POST /v1/keys/{id}/outcomes',
+  'GET /v1/usage',
+  'GET /metrics',
   'GET /openapi.json',
 ];
 
@@ -77,7 +91,7 @@ describe('the OpenAPI document', () => {
   let document;
   let state;
   before(async () => {
-    keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: UPSTREAM } });
+    keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: UPSTREAM, KEYWARD_LOCAL_WEBHOOKS: UPSTREAM } });
     state = mkdtempSync(join(tmpdir(), 'keyward-openapi-'));
     const { status, headers, text, body } = await keyward.call('GET', '/openapi.json', undefined, { key: null });
     assert.equal(status, 200);
@@ -113,6 +127,7 @@ describe('the OpenAPI document', () => {
       const made = await keyward.call('PUT', `/v1/routes/${name}`, { upstream: UPSTREAM, callers: { key: { scopes: [] }, session: { origins: ['https://shop.example'], mint: 'public' } }, allow: [{ methods: ['POST'], path: '/**' }], credential: { type: 'header', name: 'X-Key' } });
       assert.equal(made.status, 200, made.text);
       assert.equal((await keyward.call('PUT', `/v1/routes/${name}/secrets/current`, { secret: 'never-to-be-sent' })).status, 200);
+      assert.equal((await keyward.call('PUT', `/v1/webhooks/${name}`, { url: `${UPSTREAM}/in` })).status, 200);
     }
     const [bearer] = Object.entries(document.components.securitySchemes).find(([, { type, scheme }]) => type === 'http' && scheme.toLowerCase() === 'bearer');
     const config = join(state, 'schemathesis.toml');
@@ -159,6 +174,13 @@ probability = 0.8
 
 [parameters."body.upstream"]
 dictionary = "upstreams"
+probability = 0.9
+
+[dictionaries.urls]
+values = ${texts([`${UPSTREAM}/in`])}
+
+[parameters."body.url"]
+dictionary = "urls"
 probability = 0.9
 
 [parameters."body.key"]

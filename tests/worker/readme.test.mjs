@@ -10,6 +10,7 @@ import { setUpRoute } from '../../.ci/demo.mjs';
 import { startProvider } from '../../.ci/provider.mjs';
 import { root } from '../../.ci/setup.mjs';
 import { Deployment } from './harness.mjs';
+import { closedPort } from './upstream.mjs';
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const run = promisify(execFile);
@@ -18,16 +19,17 @@ const blocks = (language) => [...readme.matchAll(new RegExp(`^\`\`\`${language}\
 
 test('the tour, typed word for word, gives what the README shows', async () => {
   const provider = await startProvider();
-  const keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: provider.url } });
+  const receiver = `http://127.0.0.1:${await closedPort()}`;
+  const keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: provider.url, KEYWARD_LOCAL_WEBHOOKS: receiver } });
   const folder = mkdtempSync(join(tmpdir(), 'keyward-tour-'));
   try {
     mkdirSync(join(folder, '.keyward'));
     writeFileSync(join(folder, '.keyward', 'admin-key'), `${keyward.adminKey}\n`);
     await setUpRoute({ keyward: keyward.url, adminKey: keyward.adminKey, provider, origins: [keyward.url] });
-    const typed = blocks('sh').filter((block) => !block.includes('npm start')).join('\n').replaceAll('http://127.0.0.1:8787', keyward.url).replaceAll('http://127.0.0.1:8788', provider.url);
+    const typed = blocks('sh').filter((block) => !block.includes('npm start')).join('\n').replaceAll('http://127.0.0.1:8787', keyward.url).replaceAll('http://127.0.0.1:8788', provider.url).replaceAll('http://127.0.0.1:9000', receiver).replaceAll('listen(9000', `listen(${new URL(receiver).port}`);
     const { stdout } = await run('bash', ['-eu', '-c', typed], { cwd: folder });
     const answers = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
-    const shown = readme.replaceAll('http://127.0.0.1:8787', keyward.url).replaceAll('http://127.0.0.1:8788', provider.url).split('\n').filter((line) => line.startsWith('{') && !line.includes('"event"'));
+    const shown = readme.replaceAll('http://127.0.0.1:8787', keyward.url).replaceAll('http://127.0.0.1:8788', provider.url).replaceAll('http://127.0.0.1:9000', receiver).split('\n').filter((line) => line.startsWith('{') && !line.includes('"event"'));
     assert.equal(answers.length, shown.length);
     /** What differs from run to run, and what the README leaves out, taken away. */
     const alike = (text) => text.replace(/"(id|key|key_id|by|request_id|at|[a-z_]+_at|as_of|effective_by)":"[^"]*"/g, '"$1":"…"').replace(/"lease_remaining_ms":\d+/, '"lease_remaining_ms":0').replace(/"name":"[0-9a-f]{8}"/, '"name":"…"');

@@ -56,7 +56,7 @@ describe('routes', () => {
   /** Asserts that the work asks neither the objects of keys nor those of routes anything; the edge's own renewal of its routes is no part of a call. */
   const withoutStorage = async (work) => {
     const asked = async () => {
-      const { key: { report, ...key }, project: { routes, deliver, ...project }, route: { note, ...route } } = (await keyward.call('GET', '/watched')).body.asked;
+      const { key: { report, ...key }, project: { routes, deliver, tell, ...project }, route: { note, ...route } } = (await keyward.call('GET', '/watched')).body.asked;
       return { key, project, route };
     };
     await until(async () => JSON.stringify(await asked()) === JSON.stringify(await asked()));

@@ -67,7 +67,7 @@ describe('sessions', () => {
   /** Asserts that the work asks no object anything; the edge's own renewals and reports are no part of a call. */
   const withoutStorage = async (work) => {
     const asked = async () => {
-      const { key: { report, ...key }, project: { routes, deliver, ...project }, route: { note, ...route } } = (await keyward.call('GET', '/watched')).body.asked;
+      const { key: { report, ...key }, project: { routes, deliver, tell, ...project }, route: { note, ...route } } = (await keyward.call('GET', '/watched')).body.asked;
       return { key, project, route };
     };
     await until(async () => JSON.stringify(await asked()) === JSON.stringify(await asked()));

@@ -34,11 +34,11 @@ export class Upstream {
   #answers = new Map();
   #waiting = [];
 
-  static async start() {
+  static async start(port = 0) {
     const upstream = new Upstream();
     upstream.server = createServer((request, response) => upstream.#take(new Seen(request, response)));
     upstream.server.on('clientError', (_, socket) => socket.destroy());
-    upstream.server.listen(0, '127.0.0.1');
+    upstream.server.listen(port, '127.0.0.1');
     await once(upstream.server, 'listening');
     upstream.origin = `http://127.0.0.1:${upstream.server.address().port}`;
     return upstream;

@@ -70,6 +70,8 @@ export default {
       scopes: record?.scopes ?? null,
       expires_at: record?.expires_at ?? null,
       metadata: record?.metadata ?? null,
+      limits: record ? [] : null,
+      quotas: record ? [] : null,
       freshness: {
         mode: 'lease',
         as_of: new Date(startedAt * 1000).toISOString(),
