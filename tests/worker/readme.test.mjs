@@ -27,7 +27,7 @@ test('the tour, typed word for word, gives what the README shows', async () => {
     writeFileSync(join(folder, '.keyward', 'admin-key'), `${keyward.adminKey}\n`);
     await setUpRoute({ keyward: keyward.url, adminKey: keyward.adminKey, provider, origins: [keyward.url] });
     const typed = blocks('sh').filter((block) => !block.includes('npm start')).join('\n').replaceAll('http://127.0.0.1:8787', keyward.url).replaceAll('http://127.0.0.1:8788', provider.url).replaceAll('http://127.0.0.1:9000', receiver).replaceAll('listen(9000', `listen(${new URL(receiver).port}`);
-    const { stdout } = await run('bash', ['-eu', '-c', typed], { cwd: folder });
+    const { stdout } = await run('bash', ['-eu', '-c', `trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n${typed}`], { cwd: folder });
     const answers = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
     const shown = readme.replaceAll('http://127.0.0.1:8787', keyward.url).replaceAll('http://127.0.0.1:8788', provider.url).replaceAll('http://127.0.0.1:9000', receiver).split('\n').filter((line) => line.startsWith('{') && !line.includes('"event"'));
     assert.equal(answers.length, shown.length);

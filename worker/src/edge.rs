@@ -677,7 +677,7 @@ impl Isolate {
         let seconds = key.as_ref().map_or(lease::ABSENT_SECONDS, |key| key.record.max_staleness_seconds);
         // An estimate by the parts that can be long; the store's bound is on the sum.
         let json = key.as_ref().map_or(0, |key| serde_json::to_string(&key.record).map_or(0, |json| json.len()));
-        let bytes = 1_100 + json * 13 / 5;
+        let bytes = 1_500 + json * 13 / 5;
         let leased = Leased::new(id, key.map_or(Held::Absent, Held::Key), as_of, seconds, in_hand.as_deref());
         if seconds == 0 {
             let ends_at = lease::end(as_of, STRICT_SECONDS);
