@@ -580,11 +580,6 @@ impl Purse {
         Some(Returned { id: slice.id, spent: slice.spent })
     }
 
-    /// As [`Purse::hand_back`], where calls have paused.
-    pub fn hand_back_if(&mut self, paused: bool, now: Instant) -> Option<Returned> {
-        if paused { self.hand_back(now) } else { None }
-    }
-
     /// How many calls to ask for: as many as the last slice admitted in the time that is looked ahead, and twice that, since a
     /// slice that was spent early says only that it was too small.
     pub fn wanted(&self, cost: u64) -> u64 {

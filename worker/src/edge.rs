@@ -864,7 +864,7 @@ impl Seen {
         // Calls have paused: what is left of a slice is of more use elsewhere.
         let now = clock();
         let paused = report.last_used().is_none_or(|last| last.plus_millis(REPORT_MS) <= now);
-        let returned = self.purse.borrow_mut().hand_back_if(paused, now).into_iter().collect::<Vec<_>>();
+        let returned = paused.then(|| self.purse.borrow_mut().hand_back(now)).flatten().into_iter().collect::<Vec<_>>();
         let usage = self.usage.take();
         if report.is_empty() && returned.is_empty() {
             return;
