@@ -8,6 +8,7 @@ import worker from './index.js';
  *   lost           'question' or 'answer': that is where the message fails
  *   silent         it is handled, and never answered
  *   share          of the messages that this befalls, 0 to 1; all, where it is left out
+ *   killed         the edge loses all that it knows, once, as where its machine goes: calls under way fail
  */
 let fault = {};
 /** Messages since the last POST /faults, by key id. */
@@ -48,6 +49,7 @@ export default {
     if (new URL(request.url).pathname !== '/faults') return worker.fetch(request, given, ctx);
     const before = asked;
     if (request.method === 'POST') [fault, asked] = [await request.json(), {}];
+    if (fault.killed) dispatchEvent(new ErrorEvent('error', { error: new WebAssembly.RuntimeError('killed by the test') }));
     return Response.json({ asked: before });
   },
 };

@@ -4,15 +4,22 @@ import { after, before, describe, test } from 'node:test';
 import { EDGES, Edges, authorization } from './edges.mjs';
 import { Deployment } from './harness.mjs';
 
-/** Calls a key from every edge on `lanes` connections each, until `over`; answers `{status, start, end}` of each call. */
-async function hammer(keyward, key, { lanes = 2, milliseconds, rest = 0 }) {
+/**
+ * Calls a key from every edge on `lanes` connections each, for so long; answers `{status, start, end}` of each call. A call whose
+ * connection ends without an answer has status 0 where edges are `mortal`, and fails the test where they are not.
+ */
+async function hammer(keyward, key, { lanes = 2, milliseconds, rest = 0, mortal = false }) {
   const calls = [];
   const bytes = authorization(key);
   const stop = Date.now() + milliseconds;
   await Promise.all(Array.from({ length: EDGES * lanes }, async (_, lane) => {
     const line = keyward.line(lane % EDGES);
     while (Date.now() < stop) {
-      calls.push(await line.call(bytes));
+      const start = Date.now();
+      calls.push(await line.call(bytes).catch((error) => {
+        if (!mortal) throw error;
+        return { status: 0, start, end: Date.now() };
+      }));
       if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
     }
     line.close();
@@ -80,6 +87,32 @@ describe('limits over five edges', { concurrency: false }, () => {
     const after = within(await hammer(keyward, key, { milliseconds: 2_000 }), rule);
     t.diagnostic(`${after.length} admitted in the 2 s after`);
     assert.ok(after.length >= 0.99 * 300 - 3, String(after.length));
+  });
+
+  test('5: edges that are killed in mid-run never have more admitted, and what they held is refilled within one window', async (t) => {
+    const rule = { limit: 200, window_seconds: 2, burst: 100 };
+    const key = await limited(rule);
+    let kills = 0;
+    const started = Date.now();
+    const [calls, last] = await Promise.all([
+      hammer(keyward, key, { milliseconds: 8_000, mortal: true }),
+      (async () => {
+        for (; kills < 12; kills += 1) {
+          await new Promise((resolve) => setTimeout(resolve, 150));
+          await keyward.fault(kills % 3, { killed: true });
+        }
+        return Date.now();
+      })(),
+    ]);
+    const admitted = within(calls, rule);
+    const by = calls.reduce((all, { status }) => ({ ...all, [status]: (all[status] ?? 0) + 1 }), {});
+    assert.deepEqual(Object.keys(by).filter((status) => !['0', '200', '429', '500', '503'].includes(status)), []);
+    const rested = last + rule.window_seconds * 1000;
+    const after = admitted.filter(({ start, end }) => start >= rested && end <= started + 8_000).length;
+    const allowed = (rule.limit * (started + 8_000 - rested)) / (rule.window_seconds * 1000);
+    t.diagnostic(`${kills} kills; answers ${JSON.stringify(by)}; from one window after the last kill ${after} of ${allowed.toFixed(0)} that refill`);
+    assert.ok(started + 8_000 - rested > 2_000, 'there is something to see afterwards');
+    assert.ok(after >= 0.99 * allowed - 3, `${after} of ${allowed}`);
   });
 
   test('5: a quota is spent to the last call and no further, by all edges together, and denied calls burn nothing', async () => {

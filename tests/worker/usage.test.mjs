@@ -121,3 +121,28 @@ describe('usage', () => {
     }
   });
 });
+
+describe('usage with a data set of Workers Analytics Engine', () => {
+  let keyward;
+  before(async () => {
+    keyward = await Deployment.start({ wrappers: [join(root, 'tests', 'worker', 'analytics.js')] });
+  });
+  after(() => keyward.stop());
+
+  test('what is counted is written there, too, and a row that is not taken costs nothing', async () => {
+    const { id, key } = await keyward.create();
+    for (let i = 0; i < 7; i += 1) await keyward.authorize(key, i < 5 ? '' : '?scope=calls:delete');
+    for (const country of ['FR', 'DE']) assert.equal((await keyward.call('POST', '/v1/keys/verify', { key, country })).body.code, 'VALID');
+    await until(async () => (await keyward.call('GET', `/v1/keys/${id}/usage`)).body.calls === 9, 6);
+    const rows = await until(async () => {
+      const rows = (await (await fetch(`${keyward.url}/analytics`)).json()).filter(({ indexes }) => indexes[0] === id);
+      return rows.reduce((sum, { doubles }) => sum + doubles[0], 0) >= 8 && rows;
+    }, 6);
+    const sums = {};
+    for (const { indexes, blobs, doubles, ...more } of rows) {
+      assert.deepEqual([indexes, doubles.length, more], [[id], 1, {}]);
+      sums[blobs.join()] = (sums[blobs.join()] ?? 0) + doubles[0];
+    }
+    assert.deepEqual(sums, { 'VALID,authorize,': 5, 'INSUFFICIENT_SCOPE,authorize,': 2, 'VALID,verify,DE': 1 });
+  });
+});

@@ -107,6 +107,15 @@ export function background(work) {
   waitUntil(work);
 }
 
+/** One row for the data set that `KEYWARD_ANALYTICS` is bound to, if it is. */
+export function analyse(env, index, outcome, route, country, calls) {
+  try {
+    env.KEYWARD_ANALYTICS?.writeDataPoint({ indexes: [index], blobs: [outcome, route, country], doubles: [calls] });
+  } catch (error) {
+    console.error(JSON.stringify({ event: 'analytics', message: String(error) }));
+  }
+}
+
 /** Resolves after so many milliseconds. */
 export function pause(milliseconds) {
   return scheduler.wait(milliseconds);

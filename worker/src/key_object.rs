@@ -33,7 +33,7 @@ const RETRY_MS: i64 = 2_000;
 #[wasm_bindgen]
 pub struct KeyObject {
     pub(crate) store: Store,
-    env: JsValue,
+    pub(crate) env: JsValue,
     /// What storage holds, once read. `Some(None)`: there is no key.
     known: RefCell<Option<Option<StoredKey>>>,
     /// What was seen of its use, once read.
@@ -170,7 +170,7 @@ impl KeyObject {
             ToKey::Create { .. } => unreachable!("answered above"),
             ToKey::Lease => FromKey::Lease { key: Some(Box::new(key)), verdict: None },
             ToKey::Ask { question, strict, report, usage } => {
-                self.count(&usage)?;
+                self.count(&key.record.id, &usage)?;
                 let key = self.watch(key, &usage, now)?;
                 self.answer(key, question, strict, report, now)?
             }
@@ -182,7 +182,7 @@ impl KeyObject {
             ToKey::Anomalies { limit } => FromKey::Anomalies { found: self.anomalies(limit)? },
             ToKey::Calls { limit } => FromKey::Calls { calls: self.calls(limit)? },
             ToKey::Report { report, returned, usage } => {
-                self.count(&usage)?;
+                self.count(&key.record.id, &usage)?;
                 let key = self.watch(key, &usage, now)?;
                 if !returned.is_empty() {
                     let (Ok(()) | Err(_), _) = self.settle(&key, &returned, now, |_, _| Ok(()))?;

@@ -1,7 +1,7 @@
 //! What the object of a key keeps of its use: counts by hour, and the last calls of each secret. The project's object is told
 //! the totals of a day, at most once a minute: totals and not differences, so that telling twice counts once.
 
-use crate::host::clock;
+use crate::host::{self, clock};
 use crate::key_object::KeyObject;
 use crate::messages::ToProject;
 use crate::storage::{StorageError, bound, number, text};
@@ -20,8 +20,8 @@ const MOST_ROWS: u64 = 20_000;
 const DAY: i64 = 24;
 
 impl KeyObject {
-    /// Takes in what an edge counted.
-    pub(crate) fn count(&self, usage: &Usage) -> Result<(), StorageError> {
+    /// Takes in what an edge counted of the key `id`.
+    pub(crate) fn count(&self, id: &str, usage: &Usage) -> Result<(), StorageError> {
         if usage.is_empty() {
             return Ok(());
         }
@@ -57,6 +57,9 @@ impl KeyObject {
             }
             self.store.run("DELETE FROM usage WHERE hour < ?", vec![(hour_of(now) - KEPT_HOURS).into()])
         })?;
+        for Tally { outcome, route, country, calls, .. } in &usage.tallies {
+            host::analyse(&self.env, id, [outcome.as_str(), route, country], *calls);
+        }
         if self.tell_at.get().is_none() {
             let soon = now.plus_millis(SOON_MS);
             self.tell_at.set(self.told_at.get().map(|told| told.plus_millis(TELL_MS).max(soon)).or(Some(soon)));
