@@ -44,6 +44,16 @@ pub enum Mode {
     Approximate,
 }
 
+impl Mode {
+    /// Its name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Approximate => "approximate",
+        }
+    }
+}
+
 /// A token bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
@@ -69,6 +79,17 @@ pub enum Period {
     Month,
     /// Since the key was made.
     Total,
+}
+
+impl Period {
+    /// Its name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Total => "total",
+        }
+    }
 }
 
 /// A number of calls in a period.

@@ -5,7 +5,7 @@ use crate::edge::{About, Caller, Isolate, Mode, Verified};
 use crate::host::{self, Body, clock};
 use crate::request::{Credential, MOST_BODY, Request, body_text};
 use crate::response::{Problem, json_body};
-use keyward::allowance::{Left, MOST_COST, Period};
+use keyward::allowance::{Left, MOST_COST, Quota, RateLimit};
 use keyward::draft::{COUNTRY, NEEDED, SCOPES};
 use keyward::error::Invalid;
 use keyward::fields::Fields;
@@ -17,7 +17,7 @@ use keyward::verify::Code;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::net::IpAddr;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -236,25 +236,53 @@ fn verdict_json(verified: &Verified) -> String {
     out
 }
 
-/// The members of a verdict that tell of limits.
+/// The members of a verdict that tell of limits. Written by hand, since every call pays for it; names of rules are words, which
+/// need no escapes.
 fn limits(record: &Record, left: &[Left], verified: &Verified) -> String {
     let of = |name: &str| left.iter().find(|left| left.name == name);
-    let seconds = |ms: Option<i64>| ms.map(|ms| (ms + 999) / 1_000);
-    let rates = record.rate_limits.iter().map(|rule| {
-        let left = of(&rule.name);
-        json!({"name": rule.name, "limit": rule.limit, "window_seconds": rule.window_seconds, "burst": rule.burst, "mode": rule.mode,
-            "remaining": left.map_or(0, |left| left.calls), "full_in_seconds": left.map(|left| seconds(left.full_in_ms))})
-    });
-    let quotas = record.quotas.iter().map(|rule| {
-        let resets_at = if rule.period == Period::Total { None } else { rule.period.around(clock()).1 };
-        json!({"name": rule.name, "limit": rule.limit, "period": rule.period, "remaining": of(&rule.name).map_or(0, |left| left.calls),
-            "resets_at": resets_at})
-    });
-    let (rates, quotas) = (Value::Array(rates.collect()), Value::Array(quotas.collect()));
-    let denied = verified.denied.as_ref().map_or_else(String::new, |denied| {
-        format!(r#""denied_by":{},"retry_after_seconds":{},"#, json!(denied.name), json!(seconds(denied.retry_ms)))
-    });
-    format!(r#""limits":{rates},"quotas":{quotas},{denied}"#)
+    let calls = |left: Option<&Left>| left.map_or(0, |left| left.calls);
+    let seconds = |ms: Option<i64>| ms.map_or(-1, |ms| (ms + 999) / 1_000);
+    let mut out = String::with_capacity(384);
+    // Writing to a string cannot fail.
+    let _ = write!(out, r#""limits":["#);
+    for (i, RateLimit { name, limit, window_seconds, burst, mode }) in record.rate_limits.iter().enumerate() {
+        let (comma, mode, left) = (if i > 0 { "," } else { "" }, mode.as_str(), of(name));
+        let _ = write!(
+            out,
+            r#"{comma}{{"name":"{name}","limit":{limit},"window_seconds":{window_seconds},"burst":{burst},"mode":"{mode}","remaining":{},"full_in_seconds":{}}}"#,
+            calls(left),
+            OrNull(seconds(left.and_then(|left| left.full_in_ms)))
+        );
+    }
+    let _ = write!(out, r#"],"quotas":["#);
+    for (i, Quota { name, limit, period }) in record.quotas.iter().enumerate() {
+        let comma = if i > 0 { "," } else { "" };
+        let _ = write!(
+            out,
+            r#"{comma}{{"name":"{name}","limit":{limit},"period":"{}","remaining":{},"resets_at":"#,
+            period.as_str(),
+            calls(of(name))
+        );
+        let _ = match period.around(clock()).1 {
+            Some(resets_at) => write!(out, r#""{resets_at}"}}"#),
+            None => write!(out, "null}}"),
+        };
+    }
+    out.push_str("],");
+    if let Some(denied) = &verified.denied {
+        let retry = OrNull(seconds(denied.retry_ms));
+        let _ = write!(out, r#""denied_by":"{}","retry_after_seconds":{retry},"#, denied.name);
+    }
+    out
+}
+
+/// A number of seconds, or `null` for a negative one.
+struct OrNull(i64);
+
+impl Display for OrNull {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.0 < 0 { f.write_str("null") } else { self.0.fmt(f) }
+    }
 }
 
 /// The members of a verdict that come from the record and stay the same for a lease, up to the freshness.
