@@ -47,6 +47,11 @@ impl Spread {
         self.xz = keep(f64::from(self.xz) + z * mean);
     }
 
+    /// It has seen a day's windows of ten minutes.
+    pub(super) fn is_known(&self) -> bool {
+        self.n >= 144.0
+    }
+
     /// D and φ.
     pub(super) fn fit(&self) -> Fit {
         let (n, x, xx) = (f64::from(self.n), f64::from(self.x), f64::from(self.xx));

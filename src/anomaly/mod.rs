@@ -11,6 +11,9 @@
 //! | `unknown_destinations` | share of calls to ranges that were not reached before today; the same sum | 14 days, 200 calls |
 //! | `quota_forecast` | the rhythm, continued at today's pace, until the quota ends | 7 days |
 //!
+//! Where many calls are expected, a spike is also looked for by the pace of the last hour: on a holiday, five times what there
+//! is may be little more than the usual.
+//!
 //! A finding is told once for an episode; an episode is over when its condition has not held for a while ([`Kind::calm`]).
 //! What is unusual becomes usual only by and by: an hour teaches no more than it could plausibly have held.
 //!
@@ -36,11 +39,21 @@ pub const MOST_BYTES: usize = 6 * 1024;
 
 /// Minutes of windows that spikes are looked for in.
 const WINDOWS: [usize; 3] = [5, 10, 60];
-/// Surprise, in nats, from which a window is a spike, and above which an episode lasts.
-const SPIKE: (f64, f64) = (8.5, 4.5);
+/// Surprise, in nats, from which a window is a spike; an episode lasts from half of it on.
+const SPIKE: f64 = 8.5;
 /// A spike is at least this often what was expected, and at least so many calls.
 const SPIKE_RATIO: f64 = 1.6;
 const SPIKE_LEAST: f64 = 10.0;
+/// Surprise from which a window is a spike where so many calls a minute are expected. There a burst of five times is told
+/// from chance within minutes; where fewer are, a lower limit finds little but chance.
+const LARGE: (f64, f64) = (7.5, 3.0);
+/// Place of the spread of the first of [`WINDOWS`] by the pace of the last hour, which keys of that size are measured by, too.
+const OF_PACE: usize = WINDOWS.len() + 1;
+/// By that pace, a spike is at least this often what is expected without it: a holiday may end at any hour.
+const PACED_RATIO: f64 = 1.2;
+/// A pace of 1 is taken for granted with so many calls, and with this share of those expected in the window: the calls of a
+/// quiet hour say little of a busy one.
+const PACE_PRIOR: (f64, f64) = (10.0, 0.5);
 /// As for spikes: of calls in an hour that has next to none.
 const STRANGE: f64 = 13.0;
 /// An hour has next to none when it has less than this of a mean hour.
@@ -196,8 +209,10 @@ pub struct State {
     last_call: i64,
     /// Calls by minute of the hour, of the last hour.
     minutes: Vec<u32>,
+    /// Calls by five minutes, of the hour before.
+    before: Vec<u32>,
     rhythm: Rhythm,
-    /// For [`WINDOWS`], and for hours that have next to none.
+    /// For [`WINDOWS`], for hours that have next to none, and for the first window by the last hour's pace.
     spreads: Vec<Spread>,
     failures: Share,
     bounces: Share,
@@ -341,6 +356,24 @@ pub fn due(state: &State) -> Option<Instant> {
     }
 }
 
+/// Calls foreseen from a minute until another, at least; by five minutes.
+fn foreseen(shape: &Shape, from: i64, until: i64) -> f64 {
+    let fives = (from..until).step_by(5);
+    fives.map(|start| shape.around(start + 2).0 * (until - start).min(5) as f64 / 60.0).sum()
+}
+
+/// How much of what was foreseen before a window came, 1 at most; `mean` is what is expected in the window.
+fn pace(seen: f64, foreseen: f64, mean: f64) -> f64 {
+    let (few, share) = PACE_PRIOR;
+    let prior = few + share * mean;
+    ((seen + prior) / (foreseen + prior)).min(1.0)
+}
+
+/// Sum of counts, which may pass 32 bits.
+fn sum(counts: &[u32]) -> f64 {
+    counts.iter().map(|calls| f64::from(*calls)).sum()
+}
+
 fn finding(kind: Kind, since: i64, at: Instant, expected: f64, seen: f64, surprise: f64) -> Finding {
     let since = instant(since).min(at);
     Finding { kind, subject: None, since, at, expected, seen, probability: likely(surprise), runs_out_at: None }
@@ -394,7 +427,8 @@ impl Silence {
 impl State {
     fn mend(&mut self) {
         self.minutes.resize(60, 0);
-        self.spreads.resize(WINDOWS.len() + 1, Spread::default());
+        self.before.resize(12, 0);
+        self.spreads.resize(OF_PACE + 1, Spread::default());
         self.rhythm.mend();
     }
 
@@ -452,6 +486,7 @@ impl State {
                 (self.rhythm, self.spreads) = (Rhythm::default(), Vec::new());
             }
             self.minutes.fill(0);
+            self.before.fill(0);
             self.episodes.clear();
             self.mend();
             (self.minute, self.last_call) = (Some(to), to);
@@ -476,7 +511,7 @@ impl State {
     /// Learns from an hour that is over.
     fn close(&mut self, hour: i64, found: &mut Vec<Finding>) {
         let end = (hour + 1) * 60;
-        let calls: f64 = self.minutes.iter().map(|calls| f64::from(*calls)).sum();
+        let calls = sum(&self.minutes);
         let ready = self.rhythm.hours >= WEEK;
         let shape = self.rhythm.shape();
         let (mean, low, overall) = (shape.at(hour), shape.low(hour), shape.mean());
@@ -485,7 +520,14 @@ impl State {
             let middles = (0..60 / window).map(|place| hour * 60 + (place * window + window / 2) as i64);
             middles.map(|middle| if window == 60 { (mean, mean) } else { shape.around(middle) }).collect::<Vec<_>>()
         });
-        let fits = [0, 1, 2, 3].map(|scale: usize| self.spreads[scale].fit());
+        let fits = self.spreads.iter().map(Spread::fit).collect::<Vec<_>>();
+        let fives = self.minutes.chunks(5).map(|five| five.iter().copied().fold(0, u32::saturating_add));
+        let fives: Vec<u32> = self.before.iter().copied().chain(fives).collect();
+        // The pace before a window is that of the rest of the hour that ends with it, here as in `volume`.
+        let paces = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map(|place: usize| {
+            let start = (hour - 1) * 60 + (place as i64 + 1) * 5;
+            pace(sum(&fives[place + 1..place + 12]), foreseen(&shape, start, start + 55), ranges[0][place].1 / 12.0)
+        });
         if self.tells_of_silence() && calls < 0.05 * low {
             let surprise = unless_holiday(
                 fits[2].surprise(calls, low),
@@ -506,19 +548,27 @@ impl State {
                 let least = LEAST * overall;
                 for (scale, window) in WINDOWS.into_iter().enumerate() {
                     for (place, counts) in self.minutes.chunks(window).enumerate() {
-                        let counted: f64 = counts.iter().map(|calls| f64::from(*calls)).sum();
-                        let (lowest, highest) = ranges[scale][place];
+                        let counted = sum(counts);
                         let part = window as f64 / 60.0;
-                        let expected = counted.clamp(lowest * part, (highest * part).max(lowest * part));
-                        self.spreads[scale].add(counted, expected.max(least * part), fits[scale]);
+                        let mut learn = |spread: usize, pace: f64| {
+                            let (lowest, highest) = ranges[scale][place];
+                            let (lowest, highest) = (lowest * part * pace, highest * part * pace);
+                            let expected = counted.clamp(lowest, highest.max(lowest)).max(least * part);
+                            self.spreads[spread].add(counted, expected, fits[spread]);
+                        };
+                        learn(scale, 1.0);
+                        if scale == 0 {
+                            learn(OF_PACE, paces[place]);
+                        }
                     }
                 }
                 if quiet {
                     self.spreads[3].add(calls, mean, fits[3]);
                 }
             }
-            self.rhythm.learn(hour, calls, calls.min(most));
+            self.rhythm.learn(hour, calls, calls.min(most), sum(&self.minutes[..30]));
         }
+        self.before = fives[12..].to_vec();
         // A share may rise for good: after a week of it, it is learned.
         self.failures.close(!failing);
         self.bounces.close(!bouncing);
@@ -552,14 +602,39 @@ impl State {
             if window == 60 {
                 drop_over = calls >= 0.2 * (current * (window - old) as f64 + before * old as f64) / 60.0;
             }
-            // Summer time, or a shift, moves the rhythm by an hour.
-            if calls < SPIKE_LEAST || calls < SPIKE_RATIO * mean || calls < 1.25 * high * window as f64 / 60.0 {
+            if calls < SPIKE_LEAST || calls < PACED_RATIO * mean {
                 continue;
             }
-            let surprise = self.spreads[scale].fit().surprise(calls, mean);
-            weak |= surprise >= SPIKE.1;
-            if surprise >= SPIKE.0 && worst.is_none_or(|(most, ..)| surprise > most) {
-                worst = Some((surprise, mean, calls, now - window as i64 + 1));
+            let (start, part) = (now + 1 - window as i64, window as f64 / 60.0);
+            let rest = || (window..60).map(|ago| f64::from(self.minutes[(into + 59 - ago) % 60])).sum::<f64>();
+            let usual = |by: i64| foreseen(&shape, now - 59 + by * 60, start + by * 60);
+            // Summer time, or a shift, moves the rhythm by an hour; unless the rest of the hour was clearly as foreseen, and
+            // not as it would be then: nearer to it, by ratio, where they differ and there was enough to see.
+            let moved = |by: i64| {
+                calls < 1.25 * shape.at(hour + by) * part && {
+                    let (then, now, rest) = (usual(by), usual(0), rest());
+                    then <= 2.0 * now || rest < PACE_PRIOR.0 + PACE_PRIOR.1 * mean || rest * rest > then * now
+                }
+            };
+            if [0, 1, -1].into_iter().any(moved) {
+                continue;
+            }
+            let large = mean >= LARGE.1 * window as f64;
+            let enough = if large { LARGE.0 } else { SPIKE };
+            let fit = self.spreads[scale].fit();
+            let mut by = if calls >= SPIKE_RATIO * mean { (fit.surprise(calls, mean), mean) } else { (0.0, mean) };
+            let paced = &self.spreads[OF_PACE];
+            if by.0 < enough && large && scale == 0 && paced.is_known() {
+                let slow = mean * pace(rest(), usual(0), mean);
+                let surprise = paced.fit().surprise(calls, slow);
+                if calls >= SPIKE_RATIO * slow && surprise > by.0 {
+                    by = (surprise, slow);
+                }
+            }
+            let (surprise, mean) = by;
+            weak |= surprise >= enough / 2.0;
+            if surprise >= enough && worst.is_none_or(|(most, ..)| surprise > most) {
+                worst = Some((surprise, mean, calls, start));
             }
         }
         let strange = (self.rhythm.hours >= 2 * WEEK && high < QUIET * overall).then(|| {

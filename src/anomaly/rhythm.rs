@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub(super) const WEEK: u32 = 168;
 /// What a cell keeps of its past from week to week.
 const KEPT: f64 = 0.85;
+/// What the share of an hour's first half keeps of its past from day to day.
+const HALVES_KEPT: f64 = 0.9;
 /// Weeks of its own data that the prior of a cell counts for.
 const PRIOR_WEEKS: f64 = 1.0;
 /// Hours of mean use after which the level has gone half of the way.
@@ -25,6 +27,8 @@ pub(super) struct Rhythm {
     pub(super) hours: u32,
     /// By hour of the week, UTC; calls per hour, at a level of 1. Three digits each.
     cells: Vec<f32>,
+    /// By hour of the day, UTC: the share of its calls that come in its first half, in thousandths.
+    halves: Vec<u16>,
     counted: f32,
     foreseen: f32,
     pace_counted: f32,
@@ -49,6 +53,7 @@ impl Rhythm {
     /// Makes a state that was read hold what the rest relies on.
     pub(super) fn mend(&mut self) {
         self.cells.resize(WEEK as usize, 0.0);
+        self.halves.resize(24, 500);
     }
 
     /// Sets all cells.
@@ -87,9 +92,15 @@ impl Rhythm {
         }
     }
 
-    /// Learns what an hour held: `calls`, of which `learned` are believed.
-    pub(super) fn learn(&mut self, hour: i64, calls: f64, learned: f64) {
+    /// Learns what an hour held: `calls`, of which `learned` are believed, and `first` came in its first half.
+    pub(super) fn learn(&mut self, hour: i64, calls: f64, learned: f64, first: f64) {
         let place = cell_of(hour);
+        // An hour of few calls, as of a weekend, tells little of how they are spread.
+        let few = 20.0 + 0.5 * f64::from(self.cells[place]) * self.level();
+        let weight = (1.0 - HALVES_KEPT).max(1.0 / f64::from(self.hours / 24 + 1)) * calls / (calls + few);
+        let half = f64::from(self.halves[place % 24]) / 1_000.0;
+        let half = half + (first / calls.max(1.0) - half) * weight;
+        self.halves[place % 24] = (half * 1_000.0).round().clamp(0.0, 1_000.0) as u16;
         if self.hours < WEEK {
             self.cells[place] = short(calls);
             self.hours += 1;
@@ -136,13 +147,21 @@ impl Shape<'_> {
         self.level * self.base(hour)
     }
 
-    /// The rate about a minute, in calls per hour: at least and at most. A rhythm does not turn on the hour, so both the
-    /// hour's mean and the line between the middles of this hour and the nearer one are as good.
+    /// Calls per hour in a half of an hour, counted from the epoch.
+    fn half(&self, half: i64) -> f64 {
+        let hour = half.div_euclid(2);
+        // A state that was read may hold any number.
+        let first = f64::from(self.rhythm.halves[hour.rem_euclid(24) as usize].min(1_000)) / 1_000.0;
+        2.0 * self.at(hour) * if half.rem_euclid(2) == 0 { first } else { 1.0 - first }
+    }
+
+    /// The rate about a minute, in calls per hour: at least and at most. A rhythm need not turn on the half hour, so both
+    /// the mean of the half and the line between the middles of this half and the nearer one are as good.
     pub(super) fn around(&self, minute: i64) -> (f64, f64) {
-        let (hour, into) = (minute.div_euclid(60), minute.rem_euclid(60) as f64);
-        let own = self.at(hour);
-        let other = self.at(if into < 30.0 { hour - 1 } else { hour + 1 });
-        let between = own + (other - own) * (into - 30.0).abs() / 60.0;
+        let (half, into) = (minute.div_euclid(30), minute.rem_euclid(30) as f64);
+        let own = self.half(half);
+        let other = self.half(if into < 15.0 { half - 1 } else { half + 1 });
+        let between = own + (other - own) * (into - 15.0).abs() / 30.0;
         (own.min(between), own.max(between))
     }
 

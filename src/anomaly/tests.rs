@@ -119,6 +119,48 @@ fn next_to_none_is_a_drop_and_a_holiday_is_not() {
 }
 
 #[test]
+fn a_burst_on_a_holiday_is_found_and_the_end_of_one_is_no_news() {
+    // Clusters that no forecast knows of: five times a third is not far above what is expected.
+    let scattered = |second: i64, seen: &mut Observation| {
+        let factor = [6, 9, 10, 13, 7, 15, 8, 12][noise(second / 600 * 7) as usize % 8];
+        (seen.calls, seen.failures) = (seen.calls * factor / 10, 0);
+    };
+    let mut state = State::default();
+    assert_eq!(feed(&mut state, 0, 21 * DAY, scattered), []);
+    let holiday = |second: i64, seen: &mut Observation| {
+        scattered(second, seen);
+        seen.calls = if second < 22 * DAY { seen.calls * 3 / 10 } else { seen.calls };
+    };
+    assert_eq!(feed(&mut state.clone(), 21 * DAY, 24 * DAY, holiday), [], "neither the day nor the day after");
+    let from = 21 * DAY + 10 * HOUR;
+    let found = feed(&mut state, 21 * DAY, from + HOUR, |second, seen| {
+        holiday(second, seen);
+        seen.calls *= if second < from { 1 } else { 5 };
+    });
+    assert_eq!(kinds(&found), [Kind::VolumeSpike]);
+    assert!(found[0].at <= at(from + 600), "{found:?}");
+}
+
+#[test]
+fn a_burst_in_a_mornings_ramp_is_found_though_the_hour_after_has_as_many() {
+    // Up from 8:00 to 10:00, down from 16:00 to 18:00.
+    let office = |second: i64, seen: &mut Observation| {
+        let minute = second.rem_euclid(DAY) / 60;
+        let part = (minute - 480).min(1_080 - minute).clamp(0, 120) as u64;
+        (seen.calls, seen.failures) = (seen.calls * part / 120, 0);
+    };
+    let mut state = State::default();
+    assert_eq!(feed(&mut state, 0, 21 * DAY, office), []);
+    let from = 21 * DAY + 8 * HOUR + 600;
+    let found = feed(&mut state, 21 * DAY, from + HOUR, |second, seen| {
+        office(second, seen);
+        seen.calls *= if second < from { 1 } else { 5 };
+    });
+    assert_eq!(kinds(&found), [Kind::VolumeSpike]);
+    assert!(found[0].at <= at(from + 600), "{found:?}");
+}
+
+#[test]
 fn growth_is_no_news() {
     let mut state = known(14);
     let found = feed(&mut state, 14 * DAY, 56 * DAY, |second, seen| {
