@@ -1,6 +1,6 @@
 // Builds everything that runs: the npm package (dist/), the pages (build/www) and the Worker (build/worker). Cargo decides
 // what of the Rust is stale; the rest is redone when its wasm or a source of its own is newer than its output.
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,6 +76,34 @@ async function buildPackage() {
   }
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'src', 'js')], { what: 'TypeScript' });
   end(`core ${size(join(dist, 'keyward.wasm'))}`);
+}
+
+/** build/scan: the leak scanner, a wasm of its own; in dist/, the command line that runs it. */
+async function buildCommand() {
+  const of = { targetDir: join(root, 'target', 'scan') };
+  cargo('leak scanner', ['-p', 'keyward', '--features', 'scan-js', '--lib', '--crate-type', 'cdylib'], of);
+  const [out, dist] = [join(root, 'build', 'scan'), join(root, 'dist')];
+  const wasm = compiled('keyward', of);
+  if (stale(join(out, 'scan.js'), [wasm, bindgen])) {
+    const end = step('leak scanner: glue');
+    glue('web', wasm, out, 'scan');
+    end(size(join(out, 'scan_bg.wasm')));
+  }
+  if (!stale(join(dist, 'cli.js'), [join(out, 'scan.js'), join(root, 'src', 'cli')])) return;
+  const end = step('command line');
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'src', 'cli')], { what: 'TypeScript' });
+  copyFileSync(join(out, 'scan_bg.wasm'), join(dist, 'scan.wasm'));
+  for (const [entry, file] of [[join('scan', 'thread.ts'), 'scan-thread.js'], ['main.ts', 'cli.js']]) {
+    await esbuild({
+      entryPoints: [join(root, 'src', 'cli', entry)],
+      outfile: join(dist, file),
+      alias: { 'keyward-scan': join(out, 'scan.js') },
+      external: ['commander', 'ignore', '@jridgewell/trace-mapping'],
+      platform: 'node',
+    });
+  }
+  chmodSync(join(dist, 'cli.js'), 0o755);
+  end();
 }
 
 /** One page's script, bundled into `out`; `define` puts values into it. */
@@ -166,6 +194,7 @@ export async function build() {
   setup();
   process.stderr.write('keyward: build\n');
   await buildPackage();
+  await buildCommand();
   await buildPages();
   buildDocument();
   await buildWorker();

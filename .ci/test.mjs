@@ -44,11 +44,12 @@ await build();
 await buildWasmTests();
 await buildFaultyWorker();
 
-await runner('Rust unit and property tests', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward', '-p', 'keyward-worker', '--lib'], cargoCounts);
+await runner('Rust unit and property tests', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward', '-p', 'keyward-worker', '--features', 'keyward/scan', '--lib'], cargoCounts);
 await runner('Vectors in native Rust', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward', '--test', 'vectors', '--', '--nocapture'], vectorCounts);
 await runner('The model of the lease, all interleavings', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward-model'], cargoCounts);
 await nodeTests('Vectors and tests in wasm', 'wasm');
 await nodeTests('The npm package, vectors included', 'package');
+await nodeTests('The leak scanner', 'scan');
 await nodeTests('The Worker in workerd', 'worker');
 await nodeTests('The pages in Chromium', 'browser');
 

@@ -21,6 +21,7 @@
 //! | [`session`], [`limit`], [`numbers`] | what a browser may call, how often, and to which phone numbers |
 //! | [`redact`] | what of an upstream's answer is an echo of its secret, and goes no further |
 //! | [`seal`], [`slots`] | upstream secrets at rest, and how one takes the place of another |
+//! | `scan` (feature `scan`) | what of a text is a credential, and how sure that is |
 //! | [`webhook`] | who is told of events, how a message is signed, when it is tried again |
 //! | [`idempotency`] | when a creation was asked for before |
 //! | [`anomaly`] | what is unusual about the use of a key, and when to look at one that is silent |
@@ -54,6 +55,8 @@ pub mod root;
 pub mod rotation;
 pub mod route;
 pub mod safety;
+#[cfg(feature = "scan")]
+pub mod scan;
 pub mod scope;
 pub mod seal;
 pub mod session;
@@ -67,3 +70,6 @@ pub mod webhook;
 
 #[cfg(feature = "js")]
 pub mod js;
+#[cfg(feature = "scan-js")]
+#[path = "js/scanner.rs"]
+pub mod scanner;

@@ -1,0 +1,36 @@
+/** `keyward hook install`: what git runs before each commit. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { git } from './scan/git.js';
+
+const MARK = '# keyward scan';
+const LINES = `${MARK}: secrets stay out of commits. Once, against better knowledge: git commit --no-verify
+npx --no-install keyward scan --staged --quiet || exit 1
+`;
+
+const hookOf = (folder: string) => join(resolve(folder, git(folder, 'rev-parse', '--git-path', 'hooks').trim()), 'pre-commit');
+
+/** Adds the scan to the hook, keeping what is there; answers what was done. */
+export function install(folder = '.'): string {
+  const hook = hookOf(folder);
+  const before = existsSync(hook) ? readFileSync(hook, 'utf8') : '';
+  if (before.includes(MARK)) return `${hook} scans already`;
+  if (before && !/^#!.*\b(ba|z|da|k)?sh\b/.test(before)) throw new Error(`${hook} is no shell script: add \`keyward scan --staged\` to it by hand`);
+  mkdirSync(resolve(hook, '..'), { recursive: true });
+  const [first, ...rest] = before ? before.split('\n') : ['#!/bin/sh'];
+  // First of all: what comes later may end the hook.
+  writeFileSync(hook, `${first}\n${LINES}${rest.join('\n')}`);
+  chmodSync(hook, 0o755);
+  return `${hook} now scans what is staged`;
+}
+
+/** Takes it out again. */
+export function uninstall(folder = '.'): string {
+  const hook = hookOf(folder);
+  const before = existsSync(hook) ? readFileSync(hook, 'utf8') : '';
+  if (!before.includes(MARK)) return `${hook} does not scan`;
+  const after = before.replace(LINES, '');
+  if (after.trim() === '#!/bin/sh') rmSync(hook);
+  else writeFileSync(hook, after);
+  return `${hook} no longer scans`;
+}

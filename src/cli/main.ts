@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+/** The command line. Exit codes: 0 done and clean, 1 findings, 2 it could not be done. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import * as hook from './hook.js';
+import { Misuse, type Options, run } from './scan/index.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+const brand = (text: string, before: string[]) => {
+  if (!/^[a-z][a-z0-9]{1,11}$/.test(text)) throw new InvalidArgumentError('A brand is 2 to 12 of a-z and 0-9, a letter first.');
+  return [...before, text];
+};
+
+// Whoever reads no further, as `| head` does, wants no more.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? process.exitCode : 2));
+
+const program = new Command('keyward')
+  .description('API keys that never reach a browser, verified at the edge, revoked with a receipt.')
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .showHelpAfterError('(keyward --help tells what there is)')
+  .exitOverride();
+
+program
+  .command('scan')
+  .summary('find leaked keys in files, a history, a bundle')
+  .description('Looks for credentials in files and folders, in what is staged, in every version that git keeps, or in a built front end.\n'
+    + 'Reads what git does not ignore; nothing leaves this machine, and no secret is printed whole.')
+  .argument('[paths...]', 'files and folders; the current one where none is named')
+  .option('--staged', 'what the next commit would bring')
+  .option('--history', 'every version of every file of every branch, each once')
+  .option('--bundle', 'a built front end: findings are told where the source maps say they come from')
+  .option('--stdin', 'what comes on the standard input')
+  .option('--all', 'also what git ignores')
+  .option('--json', 'print one JSON object')
+  .option('--sarif', 'print SARIF 2.1.0, for code scanning')
+  .option('-o, --output <file>', 'print into a file')
+  .option('--baseline <file>', 'leave out what is in this baseline (of the scanned folder, .keyward-baseline.json)')
+  .option('--write-baseline <file>', 'accept all findings of now: write them into a baseline (fingerprints, no secrets)')
+  .addOption(new Option('--confidence <level>', 'tell findings of this confidence and above').choices(['low', 'medium', 'high']).default('medium'))
+  .option('--brand <word>', 'brand of your own keyward keys, whatever their environment; may be given several times', brand, [])
+  .option('--report-to <url>', 'report keys of keyward\'s format that were found to this deployment, which applies their policy; KEYWARD_KEY holds the key that may')
+  .option('--no-hygiene', 'do not look at files of variables (.env) and what bundlers publish')
+  .option('-v, --verbose', 'name everything that was not scanned')
+  .option('-q, --quiet', 'print findings only')
+  .addHelpText('after', `
+Exit codes
+  0  nothing found    1  findings    2  something could not be scanned
+
+A line that holds no secret, whatever it looks like, ends with a comment: keyward:allow
+
+Examples
+  keyward scan                                 this folder
+  keyward scan --history                       and everything that it ever held
+  keyward scan --bundle dist                   what visitors of the page can read
+  keyward scan --staged                        before a commit (keyward hook install)
+  keyward scan --sarif -o leaks.sarif          for code scanning
+  keyward scan --write-baseline .keyward-baseline.json`)
+  .action(async (paths: string[], options: Options) => {
+    process.exitCode = await run(paths, options, version);
+  });
+
+const hooks = program.command('hook').summary('scan before each commit').description('What git runs before each commit of this repository.');
+hooks.command('install').description('scan what is staged before each commit; what the hook does already, it goes on to do').action(() => void process.stdout.write(`${hook.install()}\n`));
+hooks.command('uninstall').description('scan no longer').action(() => void process.stdout.write(`${hook.uninstall()}\n`));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else {
+    process.stderr.write(`keyward: ${(error as Error).message}\n`);
+    if (!(error instanceof Misuse) && process.env.KEYWARD_DEBUG) process.stderr.write(`${(error as Error).stack}\n`);
+    process.exitCode = 2;
+  }
+}

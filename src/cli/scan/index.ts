@@ -1,0 +1,321 @@
+/** `keyward scan`: what is asked, what is looked at, what is told. */
+import { existsSync, readSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve, sep } from 'node:path';
+import { Baseline } from './baseline.js';
+import { Blobs } from './blobs.js';
+import { sources, traced } from './bundle.js';
+import type { Finding, Outcome } from './engine.js';
+import { type Version, blobsOf, git, hasCommits, history, isShallow, staged } from './git.js';
+import { beginsAsText, onceCommitted, published, unignored } from './hygiene.js';
+import { BATCH, Pool } from './pool.js';
+import { type Located, type Scan, json, painter, plural, sarif, size, summary, text } from './report.js';
+import { type Skipped, holdsVariables, repositoryOf, walk } from './tree.js';
+
+/** What the command line says. */
+export interface Options {
+  staged?: boolean;
+  history?: boolean;
+  bundle?: boolean;
+  stdin?: boolean;
+  all?: boolean;
+  json?: boolean;
+  sarif?: boolean;
+  output?: string;
+  baseline?: string;
+  writeBaseline?: string;
+  confidence: 'low' | 'medium' | 'high';
+  brand: string[];
+  reportTo?: string;
+  hygiene: boolean;
+  verbose?: boolean;
+  quiet?: boolean;
+}
+
+/** A mistake of whoever asks: told in one sentence, exit code 2. */
+export class Misuse extends Error {}
+
+const LEVELS = ['low', 'medium', 'high'];
+/** A baseline that is read without being named. */
+const USUAL_BASELINE = '.keyward-baseline.json';
+/** Files from which on threads are worth their start. */
+const MANY = 400;
+
+/** A finding with the secret, where it is to be reported. */
+type Found = Located & { secret?: string };
+
+class Collected implements Scan {
+  findings: Found[] = [];
+  skipped: Skipped[] = [];
+  ignored = 0;
+  allowed = 0;
+  baseline = 0;
+  more = 0;
+  texts = 0;
+  bytes = 0;
+  milliseconds = 0;
+
+  take(path: string, { findings, skipped, failed, allowed, more }: Outcome, about: Partial<Located> = {}) {
+    this.allowed += allowed;
+    this.more += more;
+    if (skipped !== undefined) this.skipped.push({ path, why: skipped, ...(failed ? { failed } : {}) });
+    for (const finding of findings) this.findings.push({ ...finding, path, ...about });
+  }
+
+  count(outcome: Outcome) {
+    this.texts += 1;
+    this.bytes += outcome.bytes;
+  }
+}
+
+/** Scans files and folders. */
+async function files(paths: string[], { all = false, bundle = false, hygiene }: Options, pool: Pool, scan: Collected) {
+  for (const path of paths) {
+    if (!existsSync(path)) throw new Misuse(`there is no ${path}`);
+    const variables: [path: string, name: string, ignored: boolean][] = [];
+    const listed: [string, string][] = [];
+    let started = false;
+    const hand = () => {
+      const batch = listed.splice(0);
+      if (batch.length > 0) pool.add({ files: batch }, (place, outcome) => scan.take((batch[place] as [string, string])[1], outcome));
+    };
+    walk(path, {
+      file(file, name) {
+        listed.push([file, name]);
+        // A few are scanned here and now; many by threads, while the rest is listed.
+        if (listed.length < (started ? BATCH : MANY)) return;
+        started = true;
+        hand();
+      },
+      variables: (...place) => variables.push(place),
+      skipped: (place) => scan.skipped.push(place),
+      ignored: () => (scan.ignored += 1),
+    }, { all: all || bundle });
+    if (started) hand();
+    else {
+      const engine = listed.length > 0 ? pool.engine() : undefined;
+      for (const [file, name] of listed) {
+        if (engine === undefined) break;
+        const inner = bundle && name.endsWith('.map') ? sources(file, name, engine) : undefined;
+        const outcome = engine.file(file, name);
+        scan.count(outcome);
+        // What the map holds is told where it comes from, and not once more as a line of the map.
+        scan.take(name, inner === undefined ? outcome : { ...outcome, findings: [] });
+        scan.findings.push(...(inner ?? []));
+      }
+    }
+    await pool.end();
+    const root = resolve(path);
+    if (bundle) scan.findings = traced(scan.findings, (name) => join(root, name));
+    if (hygiene && !bundle) habits(root, variables, scan);
+  }
+}
+
+/** What is unsafe about files of variables, ignored or not. */
+function habits(root: string, variables: [path: string, name: string, ignored: boolean][], scan: Collected) {
+  const repository = repositoryOf(root);
+  const inRepository = (path: string) => relative(repository ?? root, path).split(sep).join('/');
+  const known = repository === undefined ? new Set<string>() : new Set(git(repository, 'ls-files', '-z').split('\0'));
+  for (const [path, name, ignored] of variables) {
+    if (!beginsAsText(path)) continue;
+    if (repository !== undefined) scan.findings.push(...unignored(name, known.has(inRepository(path)), ignored));
+    scan.findings.push(...published(path, name));
+  }
+  if (repository === undefined || resolve(root) !== resolve(repository) || !hasCommits(repository)) return;
+  const once = git(repository, 'log', '--all', '--diff-filter=A', '--name-only', '-z', '--format=%x01%H%x00%an <%ae>%x00%aI', '--', '.env', '.env.*', '**/.env', '**/.env.*').split('\x01').slice(1);
+  for (const entry of once) {
+    const [id = '', author = '', date = '', ...paths] = entry.split('\0').map((part) => part.replace(/^\n+/, ''));
+    for (const path of paths) {
+      if (path && holdsVariables(path.split('/').pop() ?? '') && !known.has(path)) scan.findings.push(...[onceCommitted(path, { id, author, date: date.trim() })].filter(() => !/\.(example|sample|template|dist)$/.test(path)));
+    }
+  }
+}
+
+/** Scans what is staged: what the commit would bring, not what HEAD has already. */
+async function stagedFiles(repository: string, pool: Pool, scan: Collected) {
+  const engine = pool.engine();
+  const blobs = new Blobs(repository);
+  const versions: [Version, string | undefined][] = [];
+  staged(repository, (version, before) => versions.push([version, before]), (path, why) => scan.skipped.push({ path, why }));
+  for (const [{ blob, path }, before] of versions) {
+    const outcome = await blobs.scan(blob, path, engine);
+    scan.count(outcome);
+    if (before !== undefined && outcome.findings.length > 0) {
+      const old = new Set((await blobs.scan(before, path, engine)).findings.map(({ fingerprint }) => fingerprint));
+      outcome.findings = outcome.findings.filter(({ fingerprint }) => !old.has(fingerprint));
+    }
+    scan.take(path, outcome);
+  }
+  blobs.close();
+  // A file of variables on its way into the history.
+  for (const [{ path }] of versions) {
+    if (holdsVariables(path.split('/').pop() ?? '')) scan.findings.push(...unignored(path, true, false));
+  }
+}
+
+/** Scans every version of every file, each once. */
+async function allVersions(repository: string, pool: Pool, scan: Collected) {
+  if (isShallow(repository)) scan.skipped.push({ path: repository, why: 'a shallow clone: commits before its edge are not here; git fetch --unshallow brings them', failed: true });
+  const pending: Version[] = [];
+  const byFinding = new Map<string, Found>();
+  let order = 0;
+  const places = new Map<string, number>();
+  /** Blobs that hold a secret, by its fingerprint. */
+  const holders = new Map<string, Set<string>>();
+  const hand = () => {
+    const batch = pending.splice(0);
+    const first = order;
+    order += batch.length;
+    if (batch.length === 0) return;
+    pool.add({ repository, blobs: batch.map(({ blob, path }) => [blob, path]) }, (place, outcome) => {
+      const { blob, path, commit } = batch[place] as Version;
+      scan.take(path, { ...outcome, findings: [] });
+      for (const finding of outcome.findings) {
+        holders.set(finding.fingerprint, (holders.get(finding.fingerprint) ?? new Set()).add(blob));
+        // The same secret in the same file is told once, from where it came in.
+        const name = `${finding.fingerprint} ${path}`;
+        if ((places.get(name) ?? Number.POSITIVE_INFINITY) <= first + place) continue;
+        places.set(name, first + place);
+        byFinding.set(name, { ...finding, path, ...(commit ? { introduced: commit } : {}) });
+      }
+    });
+  };
+  const skippedOnce = new Set<string>();
+  await history(repository, (version) => {
+    pending.push(version);
+    if (pending.length === BATCH) hand();
+  }, (path, why) => {
+    const said = `${path}\0${why}`;
+    if (!skippedOnce.has(said)) scan.skipped.push({ path, why });
+    skippedOnce.add(said);
+  });
+  hand();
+  await pool.end();
+  // What still stands: secrets in files of HEAD.
+  const standing = new Set(hasCommits(repository) ? blobsOf(repository, 'HEAD').map(({ blob }) => blob) : []);
+  const stands = ({ fingerprint }: Found) => [...(holders.get(fingerprint) ?? [])].some((blob) => standing.has(blob));
+  const found = [...byFinding.entries()].sort((a, b) => (places.get(a[0]) ?? 0) - (places.get(b[0]) ?? 0));
+  scan.findings.push(...found.map(([, finding]) => ({ ...finding, in_head: stands(finding) })));
+}
+
+/** Scans the standard input, as it comes. */
+function input(pool: Pool, scan: Collected) {
+  const reader = pool.engine().begin('stdin');
+  const chunk = Buffer.alloc(1 << 16);
+  let bytes = 0;
+  for (;;) {
+    let count = 0;
+    try {
+      count = readSync(0, chunk, 0, chunk.length, null);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') continue;
+      if (code !== 'EOF') throw error;
+    }
+    if (count === 0) break;
+    bytes += count;
+    if (!reader.push(chunk.subarray(0, count))) {
+      scan.skipped.push({ path: 'stdin', why: 'no text' });
+      return;
+    }
+  }
+  const outcome = reader.end();
+  scan.count({ ...outcome, bytes });
+  scan.take('stdin', outcome);
+}
+
+/** A bar on the terminal, as long as it lasts. */
+function progress(pool: Pool, enabled: boolean): () => void {
+  if (!enabled) return () => {};
+  const frames = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
+  let frame = 0;
+  const timer = setInterval(() => {
+    const { texts, bytes } = pool.progress;
+    process.stderr.write(`\r\x1b[2K${frames[(frame += 1) % frames.length]} ${plural(texts, 'file')}, ${size(bytes)}`);
+  }, 100);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    process.stderr.write('\r\x1b[2K');
+  };
+}
+
+/** Reports keys of one's own deployment to it: `POST /v1/leaks`. The key that may do that is in KEYWARD_KEY. */
+async function report(to: string, found: Found[]): Promise<string> {
+  const key = process.env.KEYWARD_KEY;
+  if (!key) throw new Misuse('--report-to needs a management key with the scope keyward.leaks:write in the variable KEYWARD_KEY');
+  const own = found.filter((finding) => finding.secret !== undefined);
+  if (own.length === 0) return 'nothing to report: no keys of keyward\'s own format\n';
+  const url = new URL('/v1/leaks', to);
+  let told = 0;
+  const actions = new Map<string, number>();
+  for (let i = 0; i < own.length; i += 500) {
+    const leaks = own.slice(i, i + 500).map(({ secret, path, line, introduced }) => ({ key: secret, source: 'keyward scan', path: path.slice(0, 500), line, ...(introduced ? { commit: introduced.id } : {}) }));
+    const response = await fetch(url, { method: 'POST', redirect: 'error', headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ leaks }) });
+    const body = (await response.json().catch(() => ({}))) as { data?: { label: string; action?: string }[]; detail?: string };
+    if (!response.ok) throw new Error(`${url.origin} refused the report: ${response.status} ${body.detail ?? ''}`);
+    for (const { label, action } of body.data ?? []) {
+      told += 1;
+      const what = label === 'true_positive' ? `known, ${action}` : 'not known there';
+      actions.set(what, (actions.get(what) ?? 0) + 1);
+    }
+  }
+  return `reported ${plural(told, 'key')} to ${url.origin}: ${[...actions].map(([what, count]) => `${count} ${what}`).join(', ')}\n`;
+}
+
+/** Runs a scan and answers the exit code: 0 clean, 1 findings, 2 could not scan all. */
+export async function run(paths: string[], options: Options, version: string): Promise<number> {
+  const started = performance.now();
+  const modes = [options.staged, options.history, options.bundle, options.stdin].filter(Boolean).length;
+  if (modes > 1) throw new Misuse('--staged, --history, --bundle and --stdin exclude one another');
+  if (options.json && options.sarif) throw new Misuse('--json and --sarif exclude one another');
+  if (options.baseline && options.writeBaseline) throw new Misuse('--baseline reads a baseline and --write-baseline makes one: one of them');
+  const scan = new Collected();
+  const pool = new Pool({ brands: options.brand, keep: options.reportTo !== undefined });
+  const stop = progress(pool, process.stderr.isTTY === true && !options.quiet);
+  const [place = '.'] = paths;
+  const repository = () => {
+    try {
+      return git(place, 'rev-parse', '--git-dir') && place;
+    } catch (error) {
+      throw new Misuse(`${place} is in no git repository: ${(error as Error).message}`);
+    }
+  };
+  try {
+    if (options.stdin) input(pool, scan);
+    else if (options.staged) await stagedFiles(repository(), pool, scan);
+    else if (options.history) await allVersions(repository(), pool, scan);
+    else await files(paths.length > 0 ? paths : ['.'], options, pool, scan);
+  } finally {
+    await pool.end();
+    stop();
+  }
+  scan.texts = Math.max(scan.texts, pool.progress.texts);
+  scan.bytes += pool.progress.bytes;
+  const order = (a: Located, b: Located) => (a.path === b.path ? a.line - b.line || a.column - b.column : a.path < b.path ? -1 : 1);
+  const usual = join(place, USUAL_BASELINE);
+  const baseline = options.baseline ?? (paths.length < 2 && existsSync(usual) ? usual : undefined);
+  const known = baseline === undefined ? undefined : Baseline.read(baseline);
+  const least = LEVELS.indexOf(options.confidence);
+  scan.findings = scan.findings.filter((finding) => LEVELS.indexOf(finding.confidence) >= least);
+  if (!options.history) scan.findings.sort(order);
+  if (options.writeBaseline) {
+    Baseline.write(options.writeBaseline, scan.findings);
+    if (!options.quiet) process.stderr.write(`${plural(scan.findings.length, 'finding')} written to ${options.writeBaseline}; --baseline ${options.writeBaseline} leaves them out from now on\n`);
+    return 0;
+  }
+  if (known) {
+    const all = scan.findings.length;
+    scan.findings = scan.findings.filter((finding) => !known.has(finding));
+    scan.baseline = all - scan.findings.length;
+  }
+  scan.milliseconds = Math.round(performance.now() - started);
+  const reported = options.reportTo === undefined ? '' : await report(options.reportTo, scan.findings);
+  // Secrets go to whom they were asked for, and nowhere else.
+  scan.findings = scan.findings.map(({ secret, ...finding }: Found & Finding) => finding);
+  const machine = options.json ? json(scan) : options.sarif ? sarif(scan, version) : undefined;
+  const out = machine ?? text(scan, painter(process.stdout));
+  if (options.output) writeFileSync(options.output, out);
+  else process.stdout.write(out);
+  if (!options.quiet) process.stderr.write(reported + summary(scan, painter(process.stderr), { verbose: options.verbose === true }));
+  return scan.findings.length > 0 ? 1 : scan.skipped.some((place) => place.failed) ? 2 : 0;
+}

@@ -1,0 +1,131 @@
+/** Which files of a folder are scanned: not what git ignores, never what a link leads out to. What is left out is told. */
+import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import ignore, { type Ignore } from 'ignore';
+
+/** A place that was not scanned, and why. */
+export interface Skipped {
+  path: string;
+  why: string;
+  /** Whether that is a failure and no decision. */
+  failed?: boolean;
+}
+
+interface Rules {
+  /** The folder that the rules stand in, and what its paths begin with. */
+  prefix: string;
+  rules: Ignore;
+}
+
+/** Paths as the tree names them: with `/`, from where the scan began. */
+const posix = (path: string) => (sep === '/' ? path : path.split(sep).join('/'));
+
+const rulesOf = (file: string) => ignore().add(readFileSync(file, 'utf8'));
+
+/** The repository that a folder is in, by the nearest `.git`. */
+export function repositoryOf(folder: string): string | undefined {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    if (existsSync(join(at, '.git'))) return at;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+/** Rules that hold in `folder` from above it, of its repository. */
+function rulesAbove(folder: string): Rules[] {
+  const top = repositoryOf(folder);
+  if (top === undefined) return [];
+  const rules: Rules[] = [];
+  const take = (file: string, base: string) => existsSync(file) && rules.push({ prefix: `${posix(relative(base, folder))}/`.replace(/^\/$/, ''), rules: rulesOf(file) });
+  take(join(top, '.git', 'info', 'exclude'), top);
+  const between = relative(top, folder).split(sep).filter(Boolean);
+  for (let depth = 0; depth < between.length; depth += 1) {
+    const base = join(top, ...between.slice(0, depth));
+    take(join(base, '.gitignore'), base);
+  }
+  return rules;
+}
+
+/** Whether rules from the outermost to the innermost ignore a path; what the inner ones say counts. */
+function isIgnored(rules: Rules[], path: string, folder: boolean): boolean {
+  for (let i = rules.length - 1; i >= 0; i -= 1) {
+    const { prefix, rules: own } = rules[i] as Rules;
+    // Prefixes of rules from above the scan are added, of those within it taken off.
+    const { ignored, unignored } = own.test(`${prefix.startsWith('<') ? path.slice(prefix.length - 1) : prefix + path}${folder ? '/' : ''}`);
+    if (ignored) return true;
+    if (unignored) return false;
+  }
+  return false;
+}
+
+export interface Tree {
+  /** Path on this system, and name in the tree. */
+  file(path: string, name: string): void;
+  /** A file of variables, `.env` and its like, ignored or not. */
+  variables?(path: string, name: string, ignored: boolean): void;
+  skipped(place: Skipped): void;
+  /** How many files and folders git ignores. */
+  ignored(): void;
+}
+
+/** Whether a file holds variables of an environment. */
+export const holdsVariables = (name: string) => /^\.env(\.|$)|\.env$/.test(name);
+
+/** Lists everything under `root`, in the order of names. */
+export function walk(root: string, tree: Tree, { all = false } = {}) {
+  let top: string;
+  try {
+    top = realpathSync(root);
+  } catch (error) {
+    tree.skipped({ path: root, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
+    return;
+  }
+  if (!lstatSync(top).isDirectory()) {
+    tree.file(top, posix(root));
+    return;
+  }
+  const folder = (path: string, name: string, outer: Rules[]) => {
+    let entries;
+    try {
+      entries = readdirSync(path, { withFileTypes: true });
+    } catch (error) {
+      tree.skipped({ path: name || root, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
+      return;
+    }
+    let rules = outer;
+    if (!all && entries.some((entry) => entry.name === '.gitignore' && entry.isFile())) {
+      try {
+        rules = [...outer, { prefix: `<${name && `${name}/`}`, rules: rulesOf(join(path, '.gitignore')) }];
+      } catch (error) {
+        tree.skipped({ path: `${name && `${name}/`}.gitignore`, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
+      }
+    }
+    for (const entry of entries) {
+      const inner = join(path, entry.name);
+      const innerName = name ? `${name}/${entry.name}` : entry.name;
+      const isFolder = entry.isDirectory();
+      if (entry.name === '.git') continue;
+      const ignored = rules.length > 0 && isIgnored(rules, innerName, isFolder);
+      if (entry.isFile() && holdsVariables(entry.name)) tree.variables?.(inner, innerName, ignored);
+      if (ignored) tree.ignored();
+      else if (isFolder) folder(inner, innerName, rules);
+      else if (entry.isFile()) tree.file(inner, innerName);
+      else if (entry.isSymbolicLink()) tree.skipped({ path: innerName, why: linkTo(inner, top) });
+      else tree.skipped({ path: innerName, why: entry.isFIFO() ? 'a pipe' : entry.isSocket() ? 'a socket' : 'a device' });
+    }
+  };
+  folder(top, '', all ? [] : rulesAbove(top));
+}
+
+/** What a link is, in words. */
+function linkTo(link: string, top: string): string {
+  try {
+    const target = realpathSync(link);
+    return target === top || target.startsWith(top + sep) ? 'a link to what is scanned where it is' : 'a link out of the folder';
+  } catch {
+    try {
+      return `a link that leads nowhere (${readlinkSync(link)})`;
+    } catch {
+      return 'a link that cannot be read';
+    }
+  }
+}

