@@ -13,6 +13,8 @@ const ID_RANDOM: usize = 10;
 /// Characters of a secret: 27 of base62 are 160.8 bits.
 pub const SECRET_LENGTH: usize = 27;
 const CHECK_LENGTH: usize = 6;
+/// Characters of a secret with its check digits.
+pub const BODY_LENGTH: usize = SECRET_LENGTH + CHECK_LENGTH;
 /// From the end: secret and check, underscore, id, underscore.
 const TAIL: usize = 1 + ID_LENGTH + 1 + SECRET_LENGTH + CHECK_LENGTH;
 /// Shortest key text, in bytes: two-letter brand and environment.

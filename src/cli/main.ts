@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done and clean, 1 findings, 2 it could not be done. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import * as hook from './hook.js';
+import { ruleFor } from './scan/engine.js';
 import { Misuse, type Options, run } from './scan/index.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -61,6 +62,18 @@ Examples
   .action(async (paths: string[], options: Options) => {
     process.exitCode = await run(paths, options, version);
   });
+
+program
+  .command('export')
+  .summary('let other scanners find your keys')
+  .description('Prints a rule by which another scanner finds keys of your brand. It cannot confirm their check digits; keyward scan can.')
+  .addArgument(new Argument('<scanner>', 'which one').choices(['gitleaks', 'trufflehog']))
+  .requiredOption('--brand <word>', 'your brand (KEYWARD_BRAND)')
+  .addHelpText('after', `
+Examples
+  keyward export gitleaks --brand acme > .gitleaks.toml
+  keyward export trufflehog --brand acme > trufflehog.yaml`)
+  .action((scanner: string, { brand }: { brand: string }) => void process.stdout.write(ruleFor(scanner, brand)));
 
 const hooks = program.command('hook').summary('scan before each commit').description('What git runs before each commit of this repository.');
 hooks.command('install').description('scan what is staged before each commit; what the hook does already, it goes on to do').action(() => void process.stdout.write(`${hook.install()}\n`));

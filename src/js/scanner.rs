@@ -1,5 +1,6 @@
 //! The JavaScript face of the scanner: bytes are written straight into the memory that is scanned, findings come back as JSON.
 
+use crate::scan::export::{Format, rule};
 use crate::scan::{Report, Scanner, Stream};
 use wasm_bindgen::prelude::*;
 
@@ -51,4 +52,10 @@ impl LeakScanner {
             Some(Err(_)) | None => JsValue::NULL,
         }
     }
+}
+
+/// A rule for another scanner: `gitleaks` or `trufflehog`. Throws a sentence.
+#[wasm_bindgen(js_name = exportRule)]
+pub fn export_rule(format: &str, brand: &str) -> Result<String, JsValue> {
+    Format::named(format).and_then(|format| rule(format, brand)).map_err(|error| JsValue::from_str(&error.to_string()))
 }

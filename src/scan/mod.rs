@@ -8,6 +8,7 @@
 
 mod checks;
 mod context;
+pub mod export;
 mod pattern;
 mod plausible;
 mod prefilter;

@@ -362,6 +362,24 @@ describe('reports', () => {
   });
 });
 
+describe('rules for other scanners', () => {
+  test('they find keys of the brand, by the same letters and lengths', () => {
+    const gitleaks = keyward(['export', 'gitleaks', '--brand', 'acme']);
+    assert.equal(gitleaks.status, 0);
+    const read = 'import json, sys, tomllib\nprint(json.dumps(tomllib.loads(sys.stdin.read())))';
+    const { rules: [rule], extend } = JSON.parse(execFileSync(python, ['-c', read], { input: gitleaks.stdout, encoding: 'utf8' }));
+    assert.deepEqual([rule.id, rule.keywords, rule.secretGroup, extend], ['acme-api-key', ['acme_'], 1, { useDefault: true }]);
+    const yaml = keyward(['export', 'trufflehog', '--brand', 'acme']).stdout;
+    const regex = new RegExp(rule.regex);
+    assert.ok(yaml.includes(`key: '${rule.regex}'`));
+    for (let i = 0; i < 50; i += 1) assert.equal(regex.exec(`a ${key()}`)?.[1].length, 4 + 1 + 4 + 1 + 16 + 1 + 33);
+    for (const args of [['gitleaks', '--brand', 'A"'], ['gitleaks'], ['other', '--brand', 'acme']]) {
+      const { status, stdout } = keyward(['export', ...args]);
+      assert.deepEqual([status, stdout], [2, '']);
+    }
+  });
+});
+
 test('11: nothing of this repository is a leak that is not known', () => {
   const { status, stdout, stderr } = keyward(['scan', root]);
   assert.equal(status, 0, stdout + stderr);

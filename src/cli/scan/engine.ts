@@ -1,6 +1,6 @@
 /** The scanner in this thread: bytes go straight into the memory of its WebAssembly, findings come out. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { type InitOutput, LeakScanner, initSync } from 'keyward-scan';
+import { type InitOutput, LeakScanner, exportRule, initSync } from 'keyward-scan';
 
 /** A credential in a text, as the core tells it (`src/scan/mod.rs`). Lines and columns count from 1, columns in code points. */
 export interface Finding {
@@ -121,5 +121,15 @@ export class Engine {
       },
       end: () => this.#end(bytes),
     };
+  }
+}
+
+/** A rule for another scanner that finds keys of a brand. */
+export function ruleFor(format: string, brand: string): string {
+  initSync({ module: compile() });
+  try {
+    return exportRule(format, brand);
+  } catch (sentence) {
+    throw new Error(String(sentence));
   }
 }
