@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import * as hook from './hook.js';
 import { ruleFor } from './scan/engine.js';
+import { Refused } from './deployment.js';
+import { type Options as Response, respond } from './respond.js';
 import { Misuse, type Options, run } from './scan/index.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -75,6 +77,24 @@ Examples
   keyward export trufflehog --brand acme > trufflehog.yaml`)
   .action((scanner: string, { brand }: { brand: string }) => void process.stdout.write(ruleFor(scanner, brand)));
 
+program
+  .command('respond')
+  .summary('answer a leak, step by step')
+  .description('Leads through what is to be done when a key has leaked: it is revoked or rotated, what was done with it is collected, the owner\'s other\n'
+    + 'keys are named, and an incident is opened that keeps what remains to be done. KEYWARD_KEY holds a management key (keyward.leaks:write).')
+  .argument('[id]', 'id of the key; asked for where it is left out')
+  .option('--url <url>', 'the deployment (KEYWARD_URL)')
+  .addOption(new Option('--action <action>', 'what to do').choices(['revoke', 'rotate', 'disable', 'none']))
+  .option('--suspected-at <time>', 'since when others may have it: 2026-11-21T08:00:00Z')
+  .option('--reason <text>', 'why, for the log')
+  .option('--note <text>', 'a note for the incident')
+  .option('-o, --output <file>', 'write the incident as Markdown')
+  .addHelpText('after', `
+Examples
+  keyward respond
+  keyward respond 7Qm2ZxT0aBcD3fGh --action revoke --reason "found in a public repository" -o incident.md`)
+  .action((id: string | undefined, options: Response) => respond(id, options));
+
 const hooks = program.command('hook').summary('scan before each commit').description('What git runs before each commit of this repository.');
 hooks.command('install').description('scan what is staged before each commit; what the hook does already, it goes on to do').action(() => void process.stdout.write(`${hook.install()}\n`));
 hooks.command('uninstall').description('scan no longer').action(() => void process.stdout.write(`${hook.uninstall()}\n`));
@@ -85,7 +105,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else {
     process.stderr.write(`keyward: ${(error as Error).message}\n`);
-    if (!(error instanceof Misuse) && process.env.KEYWARD_DEBUG) process.stderr.write(`${(error as Error).stack}\n`);
+    if (!(error instanceof Misuse) && !(error instanceof Refused) && process.env.KEYWARD_DEBUG) process.stderr.write(`${(error as Error).stack}\n`);
     process.exitCode = 2;
   }
 }

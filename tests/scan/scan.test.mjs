@@ -51,6 +51,7 @@ describe('files and folders', () => {
     assert.equal(found.ignored, 5);
     assert.deepEqual(scan([join(path, 'sub')]).findings.map((f) => f.path), ['private.ok'], 'rules from above hold in a part of the repository');
     assert.equal(scan(['--all', path]).findings.length, 8);
+    assert.deepEqual(scan([join(path, 'build')]).findings.map((f) => f.path), ['a.js'], 'what is ignored and named is wanted');
   });
 
   test('28: links, pipes, folders that cannot be read and names with newlines are scanned or named', (t) => {

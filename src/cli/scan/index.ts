@@ -1,6 +1,7 @@
 /** `keyward scan`: what is asked, what is looked at, what is told. */
 import { existsSync, readSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
+import { Deployment } from '../deployment.js';
 import { Baseline } from './baseline.js';
 import { Blobs } from './blobs.js';
 import { sources, traced } from './bundle.js';
@@ -34,6 +35,8 @@ export interface Options {
 /** A mistake of whoever asks: told in one sentence, exit code 2. */
 export class Misuse extends Error {}
 
+/** Leaks of one report. */
+const MOST_LEAKS = 500;
 const LEVELS = ['low', 'medium', 'high'];
 /** A baseline that is read without being named. */
 const USUAL_BASELINE = '.keyward-baseline.json';
@@ -239,27 +242,20 @@ function progress(pool: Pool, enabled: boolean): () => void {
   };
 }
 
-/** Reports keys of one's own deployment to it: `POST /v1/leaks`. The key that may do that is in KEYWARD_KEY. */
-async function report(to: string, found: Found[]): Promise<string> {
-  const key = process.env.KEYWARD_KEY;
-  if (!key) throw new Misuse('--report-to needs a management key with the scope keyward.leaks:write in the variable KEYWARD_KEY');
+/** Reports keys of one's own deployment to it: `POST /v1/leaks`. */
+async function report(deployment: Deployment, found: Found[]): Promise<string> {
   const own = found.filter((finding) => finding.secret !== undefined);
   if (own.length === 0) return 'nothing to report: no keys of keyward\'s own format\n';
-  const url = new URL('/v1/leaks', to);
-  let told = 0;
   const actions = new Map<string, number>();
-  for (let i = 0; i < own.length; i += 500) {
-    const leaks = own.slice(i, i + 500).map(({ secret, path, line, introduced }) => ({ key: secret, source: 'keyward scan', path: path.slice(0, 500), line, ...(introduced ? { commit: introduced.id } : {}) }));
-    const response = await fetch(url, { method: 'POST', redirect: 'error', headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ leaks }) });
-    const body = (await response.json().catch(() => ({}))) as { data?: { label: string; action?: string }[]; detail?: string };
-    if (!response.ok) throw new Error(`${url.origin} refused the report: ${response.status} ${body.detail ?? ''}`);
-    for (const { label, action } of body.data ?? []) {
-      told += 1;
-      const what = label === 'true_positive' ? `known, ${action}` : 'not known there';
+  for (let i = 0; i < own.length; i += MOST_LEAKS) {
+    const leaks = own.slice(i, i + MOST_LEAKS).map(({ secret, path, line, introduced }) => ({ key: secret, source: 'keyward scan', path: path.slice(0, 500), line, ...(introduced ? { commit: introduced.id } : {}) }));
+    const { data } = await deployment.json<{ data: { label: string; action?: string | null }[] }>('POST', '/v1/leaks', { leaks });
+    for (const { label, action } of data) {
+      const what = label === 'true_positive' ? `known (${action})` : 'not known there';
       actions.set(what, (actions.get(what) ?? 0) + 1);
     }
   }
-  return `reported ${plural(told, 'key')} to ${url.origin}: ${[...actions].map(([what, count]) => `${count} ${what}`).join(', ')}\n`;
+  return `reported ${plural(own.length, 'key')} to ${deployment.origin}: ${[...actions].map(([what, count]) => `${count} ${what}`).join(', ')}\n`;
 }
 
 /** Runs a scan and answers the exit code: 0 clean, 1 findings, 2 could not scan all. */
@@ -269,8 +265,10 @@ export async function run(paths: string[], options: Options, version: string): P
   if (modes > 1) throw new Misuse('--staged, --history, --bundle and --stdin exclude one another');
   if (options.json && options.sarif) throw new Misuse('--json and --sarif exclude one another');
   if (options.baseline && options.writeBaseline) throw new Misuse('--baseline reads a baseline and --write-baseline makes one: one of them');
+  // Before anything is read: a report that cannot be sent is told at once.
+  const deployment = options.reportTo === undefined ? undefined : Deployment.from({ url: options.reportTo }, 'keyward.leaks:write');
   const scan = new Collected();
-  const pool = new Pool({ brands: options.brand, keep: options.reportTo !== undefined });
+  const pool = new Pool({ brands: options.brand, keep: deployment !== undefined });
   const stop = progress(pool, process.stderr.isTTY === true && !options.quiet);
   const [place = '.'] = paths;
   const repository = () => {
@@ -309,7 +307,7 @@ export async function run(paths: string[], options: Options, version: string): P
     scan.baseline = all - scan.findings.length;
   }
   scan.milliseconds = Math.round(performance.now() - started);
-  const reported = options.reportTo === undefined ? '' : await report(options.reportTo, scan.findings);
+  const reported = deployment === undefined ? '' : await report(deployment, scan.findings);
   // Secrets go to whom they were asked for, and nowhere else.
   scan.findings = scan.findings.map(({ secret, ...finding }: Found & Finding) => finding);
   const machine = options.json ? json(scan) : options.sarif ? sarif(scan, version) : undefined;

@@ -42,7 +42,8 @@ function rulesAbove(folder: string): Rules[] {
     const base = join(top, ...between.slice(0, depth));
     take(join(base, '.gitignore'), base);
   }
-  return rules;
+  // Whoever names a folder that git ignores wants to see what is in it.
+  return rules.some(({ prefix, rules: above }) => prefix !== '' && above.test(prefix).ignored) ? [] : rules;
 }
 
 /** Whether rules from the outermost to the innermost ignore a path; what the inner ones say counts. */

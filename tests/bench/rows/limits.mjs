@@ -11,7 +11,19 @@ const LIMITS = {
 };
 const RULE = { name: 'requests', limit: 300, window_seconds: 2, burst: 150 };
 
-const cost = ({ quick, progress }) => withDeployment((deployment) => deployment.run({}, async ({ ports, pid }) => {
+/** Where the memory of a process happens to lie favours the one or the other by a fifth, as long as it lives: several are asked. */
+const PROCESSES = 5;
+
+async function cost(options) {
+  const costs = { free: [], limited: [] };
+  for (let i = 0; i < (options.quick ? 1 : PROCESSES); i += 1) {
+    const some = await costOfOne(options);
+    for (const name of Object.keys(costs)) costs[name].push(...some[name]);
+  }
+  return costs;
+}
+
+const costOfOne = ({ quick, progress }) => withDeployment((deployment) => deployment.run({}, async ({ ports, pid }) => {
   const create = (fields) => createKey(ports.keyward, deployment.managementKey, { scopes: ['calls:create'], ...fields });
   const caller = await create({ name: 'backend', scopes: ['keyward.keys:verify'] });
   const [free, limited] = [await create({ name: 'free' }), await create({ name: 'limited', ...LIMITS })];
@@ -20,7 +32,7 @@ const cost = ({ quick, progress }) => withDeployment((deployment) => deployment.
   });
   const common = { pid, port: ports.keyward, accepts: ({ status, body }) => status === 200 && body.startsWith('{"valid":true,'), count: quick ? 1_000 : 5_000 };
   const contenders = { free: await contender({ ...common, request: request(free.key) }), limited: await contender({ ...common, request: request(limited.key) }) };
-  return alternate(contenders, { rounds: quick ? 3 : 20, progress });
+  return alternate(contenders, { rounds: quick ? 3 : 4, progress });
 }));
 
 /** Calls that five edges admit of one key in some seconds, by the kind of its limit, and what the limit allows. */
