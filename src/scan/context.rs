@@ -93,14 +93,24 @@ pub(super) fn assigned(text: &[u8], from: usize, to: usize) -> Option<Assigned> 
     let name = (start, cursor.at);
     let command = text[start..].starts_with(b"--");
     let element = start > 0 && text[start - 1] == b'<';
-    let assigned = operator(&mut cursor, command, element)?;
+    let before = text[..start].trim_ascii_end();
+    let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
+    let first_argument = before.trim_ascii_end().ends_with(b"(");
+    let at = cursor.at;
+    let assigned = operator(&mut cursor, command, element, first_argument)?;
+    // A call of a name has its value in quotes, and a row of a table no paths.
+    let bare = !matches!(cursor.peek(), b'"' | b'\'' | b'`' | b'\\');
+    let (called, listed) = (text[at..cursor.at].contains(&b'('), text[at..cursor.at].starts_with(b","));
+    if bare && (called || listed && (text[name.0..name.1].contains(&b'.') || before.ends_with(b"/"))) {
+        return None;
+    }
     let element = element || text[cursor.at - 1] == b'>';
     let (value, quoted) = value(&mut cursor, element)?;
     Some(Assigned { name, value, quoted, assigned })
 }
 
 /// What stands between a name and its value. Answers whether something is assigned by it, and not compared or called.
-fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool) -> Option<bool> {
+fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool, first_argument: bool) -> Option<bool> {
     let quoted = cursor.quote().is_some();
     // `config['secret']`, `env["SECRET"]`, `$(SECRET)`.
     let indexed = cursor.eat(b"]") || cursor.eat(b")");
@@ -124,7 +134,8 @@ fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool) -> Option<boo
             }
         }
         cursor.at = before;
-        if cursor.eat(b",") {
+        // `define('SECRET', 'value')`: the first argument of a call, and no list of names.
+        if first_argument && cursor.eat(b",") {
             cursor.blanks();
             return Some(true);
         }

@@ -480,6 +480,10 @@ impl Scanner {
             return None;
         }
         let Assigned { name, value, quoted, .. } = context::assigned(text, from, to)?;
+        // `AWS::SecretsManager::Secret` is the name of a kind, not of a value.
+        if text[..name.0].ends_with(b"::") {
+            return None;
+        }
         let (name, secret) = (&text[name.0..name.1], &text[value.0..value.1]);
         let is_literal = quoted || syntax == Syntax::Config;
         let kind = plausible::is_secret_name(name).then(|| plausible::secret(name, secret, is_literal)).flatten()?;

@@ -279,7 +279,7 @@ pub(super) fn secret(name: &[u8], value: &[u8], is_literal: bool) -> Option<Kind
     let lower = folded(name);
     let password = ["passw", "pwd", "passphrase", "_pass", "pass"].iter().any(|part| lower.contains(part));
     let hex = value.iter().all(u8::is_ascii_hexdigit);
-    if is_uuid(value) || is_path(value) || is_encrypted(value) {
+    if is_uuid(value) || is_date(value) || is_path(value) || is_encrypted(value) {
         return None;
     }
     // What is base64 of text is judged by the text (Kubernetes' secrets).
@@ -355,6 +355,10 @@ pub(super) enum Kind {
 
 /// Words, joined or not, with at most a number: `refresh_token`, `app.auth.token`, `Test1234`.
 fn is_words(value: &[u8]) -> bool {
+    // The name of a constant.
+    if value.contains(&b'_') && value.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_') {
+        return true;
+    }
     let parts: Vec<&[u8]> = value.split(|byte| !byte.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
     let plain = |part: &&[u8]| {
         let Shape { letters, digits, turns, word, .. } = shape(part);
@@ -387,6 +391,12 @@ fn is_uuid(value: &[u8]) -> bool {
             .iter()
             .enumerate()
             .all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
+}
+
+/// Begins as a date does (RFC 3339).
+fn is_date(value: &[u8]) -> bool {
+    let digit = |at: usize| value.get(at).is_some_and(u8::is_ascii_digit);
+    [0, 1, 2, 3, 5, 6, 8, 9].into_iter().all(digit) && value[4] == b'-' && value[7] == b'-'
 }
 
 /// A file, a folder, an address.
@@ -428,6 +438,7 @@ fn is_encrypted(value: &[u8]) -> bool {
         b"sha384-",
         b"sha512-",
         b"sha1-",
+        b"sha256=",
         b"sha256:",
         b"sha512:",
         b"{SSHA}",
