@@ -11,8 +11,8 @@ pub(super) struct Assigned {
     pub(super) value: (usize, usize),
     /// Whether the value stands in quotes, or in an element.
     pub(super) quoted: bool,
-    /// Whether a name is what the keyword is the end of, and not a call or a comparison.
-    pub(super) assigned: bool,
+    /// Whether the two stand one after the other in a row: it may be a list of names.
+    pub(super) listed: bool,
 }
 
 const fn is_name(byte: u8) -> bool {
@@ -97,26 +97,28 @@ pub(super) fn assigned(text: &[u8], from: usize, to: usize) -> Option<Assigned> 
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
     let first_argument = before.trim_ascii_end().ends_with(b"(");
     let at = cursor.at;
-    let assigned = operator(&mut cursor, command, element, first_argument)?;
+    operator(&mut cursor, command, element)?;
     // A call of a name has its value in quotes, and a row of a table no paths.
     let bare = !matches!(cursor.peek(), b'"' | b'\'' | b'`' | b'\\');
-    let (called, listed) = (text[at..cursor.at].contains(&b'('), text[at..cursor.at].starts_with(b","));
-    if bare && (called || listed && (text[name.0..name.1].contains(&b'.') || before.ends_with(b"/"))) {
+    let between = &text[at..cursor.at];
+    let comma = between.contains(&b',') && !between.iter().any(|byte| matches!(byte, b'=' | b':'));
+    let called = between.contains(&b'(');
+    if bare && (called || comma && (text[name.0..name.1].contains(&b'.') || before.ends_with(b"/"))) {
         return None;
     }
     let element = element || text[cursor.at - 1] == b'>';
     let (value, quoted) = value(&mut cursor, element)?;
-    Some(Assigned { name, value, quoted, assigned })
+    Some(Assigned { name, value, quoted, listed: comma && !first_argument })
 }
 
-/// What stands between a name and its value. Answers whether something is assigned by it, and not compared or called.
-fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool, first_argument: bool) -> Option<bool> {
+/// What stands between a name and its value. `None` where nothing does.
+fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool) -> Option<()> {
     let quoted = cursor.quote().is_some();
     // `config['secret']`, `env["SECRET"]`, `$(SECRET)`.
     let indexed = cursor.eat(b"]") || cursor.eat(b")");
     let gap = cursor.blanks();
     if (element || quoted) && cursor.eat(b">") {
-        return Some(true);
+        return Some(());
     }
     if quoted {
         // `"name": "SECRET", "value": "…"`, `key="SECRET" value="…"`.
@@ -130,21 +132,21 @@ fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool, first_argumen
             cursor.blanks();
             if cursor.eat(b":") || cursor.eat(b"=") {
                 cursor.blanks();
-                return Some(true);
+                return Some(());
             }
         }
         cursor.at = before;
-        // `define('SECRET', 'value')`: the first argument of a call, and no list of names.
-        if first_argument && cursor.eat(b",") {
+        // `define('SECRET', 'value')`; a row of values, or a list of names.
+        if cursor.eat(b",") {
             cursor.blanks();
-            return Some(true);
+            return Some(());
         }
         // `variable "secret" {`, and its `default = "…"` some lines on.
         if cursor.eat(b"{") {
-            return block_default(cursor).then_some(true);
+            return block_default(cursor).then_some(());
         }
     } else if yaml_value(cursor) {
-        return Some(true);
+        return Some(());
     }
     // A type: `: string =`, `: &str =`, ` string =` of Go, `?: string`.
     let before = cursor.at;
@@ -158,12 +160,12 @@ fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool, first_argumen
         if typed > 0 && cursor.peek() == b'=' && !cursor.text[cursor.at..].starts_with(b"==") {
             cursor.at += 1;
             cursor.blanks();
-            return Some(true);
+            return Some(());
         }
         cursor.at = before;
     }
     if cursor.eat_folded(b"%3d") {
-        return Some(true);
+        return Some(());
     }
     // A cell of a table in Markdown, a default behind a variable of the environment.
     if (gap > 0 || indexed)
@@ -172,39 +174,24 @@ fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool, first_argumen
     {
         cursor.at -= usize::from(cursor.text[cursor.at - 1] == b'`');
         cursor.blanks();
-        return matches!(cursor.peek(), b'"' | b'\'' | b'`' | b'\\').then_some(true);
+        return matches!(cursor.peek(), b'"' | b'\'' | b'`' | b'\\').then_some(());
     }
     // A row of values that are separated by commas.
     if !quoted && gap == 0 && cursor.eat(b",") {
-        return cursor.peek().is_ascii_alphanumeric().then_some(false);
+        return cursor.peek().is_ascii_alphanumeric().then_some(());
     }
-    const OPERATORS: [(&[u8], bool); 16] = [
-        (b"===", false),
-        (b"!==", false),
-        (b"==", false),
-        (b"!=", false),
-        (b":=", true),
-        (b"=>", true),
-        (b"->", true),
-        (b"||=", true),
-        (b"??=", true),
-        (b"::", true),
-        (b"?=", true),
-        (b"+=", true),
-        (b"=", true),
-        (b":", true),
-        (b"(", false),
-        (b"<-", true),
+    const OPERATORS: [&[u8]; 16] = [
+        b"===", b"!==", b"==", b"!=", b":=", b"=>", b"->", b"||=", b"??=", b"::", b"?=", b"+=", b"=", b":", b"(", b"<-",
     ];
-    for (operator, assigns) in OPERATORS {
+    for operator in OPERATORS {
         if cursor.eat(operator) {
             cursor.blanks();
-            return Some(assigns);
+            return Some(());
         }
     }
     // `--token value`, `PASSWORD 'value'` and `IDENTIFIED BY 'value'` of SQL.
     if gap > 0 && (command || matches!(cursor.peek(), b'"' | b'\'') || is_login_line(cursor)) {
-        return Some(command);
+        return Some(());
     }
     None
 }

@@ -479,7 +479,7 @@ impl Scanner {
         if same_word {
             return None;
         }
-        let Assigned { name, value, quoted, .. } = context::assigned(text, from, to)?;
+        let Assigned { name, value, quoted, listed, .. } = context::assigned(text, from, to)?;
         // `AWS::SecretsManager::Secret` is the name of a kind, not of a value.
         if text[..name.0].ends_with(b"::") {
             return None;
@@ -487,6 +487,9 @@ impl Scanner {
         let (name, secret) = (&text[name.0..name.1], &text[value.0..value.1]);
         let is_literal = quoted || syntax == Syntax::Config;
         let kind = plausible::is_secret_name(name).then(|| plausible::secret(name, secret, is_literal)).flatten()?;
+        if listed && (kind == Kind::Password || secret.contains(&b'_') || !secret.iter().any(u8::is_ascii_digit)) {
+            return None;
+        }
         // What begins as a known kind of credential and is none, is none: cut off, or with wrong check digits.
         if secret.starts_with(b"eyJ") || self.shaped.iter().any(|begins| secret.starts_with(begins.as_bytes())) {
             return None;
@@ -935,6 +938,8 @@ fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (Str
         .iter()
         .position(stop)
         .map_or(text.len().min(end + EXCERPT), |place| end + place);
+    // Behind a block of several lines nothing is shown.
+    let to = if text[start..end].contains(&b'\n') { end } else { to };
     let mut out = String::new();
     let mut at = from;
     let mut place = [0, 0];

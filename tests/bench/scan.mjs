@@ -92,6 +92,8 @@ function makeTree(folder, files, bytes) {
     writeFileSync(name, text);
     written += text.length;
   }
+  // A repository of its own: what this one ignores is none of its business.
+  execFileSync('git', ['init', '-q', folder]);
   writeFileSync(join(folder, '.made'), `${files} files, ${written} bytes\n`);
 }
 
@@ -103,6 +105,7 @@ const [whole, tenth, labelled] = ['whole', 'tenth', 'labelled'].map((name) => jo
 makeTree(whole, FILES, BYTES);
 makeTree(tenth, FILES / 10, BYTES / 10);
 await write(labelled, SEED);
+execFileSync('git', ['init', '-q', join(labelled, 'tree')]);
 const labels = JSON.parse(readFileSync(join(labelled, 'labels.json'), 'utf8'));
 
 const contenders = {};
