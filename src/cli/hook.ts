@@ -4,8 +4,11 @@ import { join, resolve } from 'node:path';
 import { git } from './scan/git.js';
 
 const MARK = '# keyward scan';
-const LINES = `${MARK}: secrets stay out of commits. Once, against better knowledge: git commit --no-verify
-npx --no-install keyward scan --staged --quiet || exit 1
+const LINES = `${MARK}: secrets stay out of commits
+npx --no-install keyward scan --staged --quiet || {
+  echo 'keyward: the commit is stopped. A line that holds no secret ends with the comment keyward:allow; git commit --no-verify asks nobody.' >&2
+  exit 1
+}
 `;
 
 const hookOf = (folder: string) => join(resolve(folder, git(folder, 'rev-parse', '--git-path', 'hooks').trim()), 'pre-commit');

@@ -23,7 +23,7 @@ const program = new Command('keyward')
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .helpCommand('help [command]', 'print the help of a command')
-  .showHelpAfterError('(keyward --help tells what there is)')
+  .showHelpAfterError('(--help tells what there is)')
   .exitOverride();
 
 program
@@ -31,7 +31,7 @@ program
   .summary('find leaked keys in files, a history, a bundle')
   .description('Looks for credentials in files and folders, in what is staged, in every version that git keeps, or in a built front end.\n'
     + 'Reads what git does not ignore; nothing leaves this machine, and no secret is printed whole.')
-  .argument('[paths...]', 'files and folders; the current one where none is named')
+  .argument('[paths...]', 'files and folders; the current one where none is named, - for the standard input')
   .option('--staged', 'what the next commit would bring')
   .option('--history', 'every version of every file of every branch, each once')
   .option('--bundle', 'a built front end: findings are told where the source maps say they come from')
@@ -40,7 +40,7 @@ program
   .option('--json', 'print one JSON object')
   .option('--sarif', 'print SARIF 2.1.0, for code scanning')
   .option('-o, --output <file>', 'print into a file')
-  .option('--baseline <file>', 'leave out what is in this baseline (of the scanned folder, .keyward-baseline.json)')
+  .option('--baseline <file>', 'leave out what is in this baseline (.keyward-baseline.json, here or at the top of the repository)')
   .option('--write-baseline <file>', 'accept all findings of now: write them into a baseline (fingerprints, no secrets)')
   .addOption(new Option('--confidence <level>', 'tell findings of this confidence and above').choices(['low', 'medium', 'high']).default('medium'))
   .option('--brand <word>', 'brand of your own keyward keys, whatever their environment; may be given several times', brand, [])

@@ -91,7 +91,7 @@ pub(super) fn assigned(text: &[u8], from: usize, to: usize) -> Option<Assigned> 
     let mut cursor = Cursor { text, at: to };
     cursor.skip(MOST_NAME, is_name);
     let name = (start, cursor.at);
-    let command = text[start..].starts_with(b"--");
+    let command = text[start..].starts_with(b"--") || text[..start].ends_with(b"ENV ");
     let element = start > 0 && text[start - 1] == b'<';
     let before = text[..start].trim_ascii_end();
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
@@ -107,7 +107,7 @@ pub(super) fn assigned(text: &[u8], from: usize, to: usize) -> Option<Assigned> 
         return None;
     }
     let element = element || text[cursor.at - 1] == b'>';
-    let (value, quoted) = value(&mut cursor, element)?;
+    let (value, quoted) = value(&mut cursor, element, between == b"=" && is_line_start(text, start))?;
     Some(Assigned { name, value, quoted, listed: comma && !first_argument })
 }
 
@@ -196,6 +196,13 @@ fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool) -> Option<()>
     None
 }
 
+/// Whether a line begins here, or a variable that it exports: then all that follows up to a blank is its value.
+fn is_line_start(text: &[u8], at: usize) -> bool {
+    let before = &text[at.saturating_sub(16)..at];
+    let line = before.iter().rposition(|byte| *byte == b'\n').map_or(before, |place| &before[place + 1..]);
+    matches!(line.trim_ascii(), b"" | b"export" | b"ENV") && (line.len() < before.len() || at <= 16)
+}
+
 /// `machine host login name password secret`: a line of `.netrc`.
 fn is_login_line(cursor: &Cursor<'_>) -> bool {
     let before = &cursor.text[cursor.at.saturating_sub(200)..cursor.at];
@@ -233,7 +240,7 @@ fn yaml_value(cursor: &mut Cursor<'_>) -> bool {
 }
 
 /// The value, and whether it is quoted.
-fn value(cursor: &mut Cursor<'_>, element: bool) -> Option<((usize, usize), bool)> {
+fn value(cursor: &mut Cursor<'_>, element: bool, variable: bool) -> Option<((usize, usize), bool)> {
     cursor.eat(b"\r");
     if cursor.eat(b"\n") {
         // A long line broken behind its operator.
@@ -279,6 +286,10 @@ fn value(cursor: &mut Cursor<'_>, element: bool) -> Option<((usize, usize), bool
         cursor.eat_folded(scheme);
     }
     let start = cursor.at;
+    if variable {
+        let length = cursor.skip(MOST_VALUE, |byte| byte > b' ' && !matches!(byte, b'"' | b'\'' | b'`' | b'\\'));
+        return (length > 0).then_some(((start, start + length), false));
+    }
     let length = cursor.skip(MOST_VALUE, |byte| {
         byte > b' '
             && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b',' | b';' | b'&' | b'\\' | b')' | b'}' | b']' | b'|')
@@ -319,6 +330,7 @@ mod tests {
             "SET PASSWORD 'V'",
             "password =\n    \"V\"",
             "{&quot;password&quot;:&quot;V&quot;}",
+            "ENV DB_PASSWORD V",
             "password%3DV",
             "if (password == \"V\")",
         ] {

@@ -701,6 +701,10 @@ impl Stream<'_> {
         let mut units: Vec<u16> = wide.high.into_iter().chain(units).collect();
         wide.high = units.pop_if(|unit| (0xd800..0xdc00).contains(unit));
         wide.rest = wide.rest.split_off(wide.rest.len() & !1);
+        // The mark of the order is no letter of the text.
+        if self.offset == 0 && self.filled == 0 && units.first() == Some(&0xfeff) {
+            units.remove(0);
+        }
         for letter in char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)) {
             if self.filled + 4 > WINDOW {
                 self.look(false);
@@ -813,7 +817,7 @@ fn is_allowed(text: &[u8], start: usize, end: usize) -> bool {
     let after = text[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |place| end + place);
     // A bundle of one line cannot be allowed whole by one word in it.
     let line = &text[line.max(start.saturating_sub(1_000))..after.min(end + 1_000)];
-    ALLOWED.iter().any(|allowed| line.windows(allowed.len()).any(|part| part == *allowed))
+    ALLOWED.iter().any(|allowed| line.windows(allowed.len()).any(|part| part.eq_ignore_ascii_case(allowed)))
 }
 
 /// So much as tells its owner which it is: the prefix, and two letters of what is long.
@@ -822,12 +826,15 @@ fn redacted(found: &Found, text: &[u8]) -> String {
         return redacted.clone();
     }
     let secret = String::from_utf8_lossy(&text[found.start..found.end]);
-    let body = String::from_utf8_lossy(checks::body(secret.as_bytes())).into_owned();
     let prefix = match &found.what {
         What::Rule { name: None, .. } if secret.starts_with("-----") => {
             return "-----BEGIN … PRIVATE KEY-----".to_owned();
         }
-        What::Rule { name: None, .. } => secret.len() - body.len(),
+        // What every credential of its kind begins with.
+        What::Rule { rule, .. } => {
+            let begins = rule.anchors.iter().filter(|anchor| secret.starts_with(**anchor));
+            begins.map(|anchor| anchor.len()).max().unwrap_or(0)
+        }
         _ => 0,
     };
     let shown = if secret.len() - prefix >= 16 { 2 } else { 0 };
@@ -852,7 +859,7 @@ fn told(
             "keyward",
             "API key",
             Confidence::High,
-            "it has the form of a keyward key, and its check digits agree".to_owned(),
+            "known by its form, and its check digits agree".to_owned(),
         ),
         What::Rule { rule, name } => {
             let proof = match rule.check {
@@ -863,10 +870,8 @@ fn told(
                 _ => "",
             };
             let why = match name {
-                None => format!("it has the form of a {} {}{proof}", rule.provider, rule.name),
-                Some(name) => {
-                    format!("`{name}` is given a value of the form of a {} {}{proof}", rule.provider, rule.name)
-                }
+                None => format!("known by its form{proof}"),
+                Some(name) => format!("`{name}` is given a value of this form{proof}"),
             };
             (rule.id, rule.provider, rule.name, rule.confidence, why)
         }

@@ -14,7 +14,6 @@ export function found(tree) {
     const bytes = read(path);
     // Offsets of a text in UTF-16 count its UTF-8.
     const text = bytes[0] === 0xff && bytes[1] === 0xfe ? Buffer.from(bytes.subarray(2).toString('utf16le')) : bytes;
-    const from = text === bytes ? offset : offset - 3;
-    return { path, line, endLine: line + more_lines, rule, secret: text.subarray(from, from + length).toString() };
+    return { path, line, endLine: line + more_lines, rule, secret: text.subarray(offset, offset + length).toString() };
   });
 }

@@ -1,14 +1,17 @@
 // The command line as a user runs it, and folders to run it in.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { root } from '../../.ci/setup.mjs';
 
 export const cli = join(root, 'dist', 'cli.js');
 
-/** Runs `keyward …`; answers what it printed and how it ended. */
-export function keyward(args, { cwd, input, env = {} } = {}) {
+/** Runs `keyward …`; answers what it printed and how it ended. A folder at the end, by its whole path, is where it is run. */
+export function keyward(given, { cwd, input, env = {} } = {}) {
+  const inside = cwd === undefined && existsSync(given.at(-1) ?? '') && isAbsolute(given.at(-1)) && statSync(given.at(-1)).isDirectory();
+  const args = inside ? [...given.slice(0, -1), '.'] : given;
+  if (inside) cwd = given.at(-1);
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd, input, encoding: 'utf8', maxBuffer: 1 << 28, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '', ...env } });
   return { status, stdout, stderr };
 }

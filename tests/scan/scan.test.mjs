@@ -18,7 +18,7 @@ describe('files and folders', () => {
     const path = folder(t, { 'src/pay.ts': `// pay\nconst stripe = "${secret}";\n`, 'README.md': 'nothing here\n' });
     const { status, stdout, stderr } = keyward(['scan', path]);
     assert.equal(status, 1);
-    assert.match(stdout, /^src\/pay\.ts:2:17 {2}Stripe secret key \(live\) {2}high\n {2}2 │ const stripe = "sk_live_..…";\n {4}│ {17}\^{11}\n {2}it has the form of a Stripe secret key/m);
+    assert.match(stdout, /^src\/pay\.ts:2:17 {2}Stripe secret key \(live\) {2}high\n {2}2 │ const stripe = "sk_live_..…";\n {4}│ {17}\^{11}\n {2}known by its form$/m);
     assert.match(stdout, /revoke it: https:\/\/dashboard\.stripe\.com/);
     assert.match(stderr, /^1 finding in 2 files/);
     assert.ok(!(stdout + stderr).includes(secret.slice(0, 12)), 'no more of it than tells which it is');
@@ -153,11 +153,27 @@ describe('files and folders', () => {
     }
   });
 
+  test('paths are told from where one stands, and a baseline holds wherever that is', (t) => {
+    const path = repository(t, { 'src/a.js': stripe(), 'lib/b.js': stripe() });
+    const at = (args, cwd) => scan(args, { cwd }).findings.map((f) => f.path);
+    assert.deepEqual(at(['src', './lib'], path), ['lib/b.js', 'src/a.js']);
+    assert.deepEqual(at(['./src/a.js'], path), ['src/a.js']);
+    assert.deepEqual(at([], join(path, 'src')), ['a.js']);
+    assert.deepEqual(at(['../lib'], join(path, 'src')), ['../lib/b.js']);
+    assert.deepEqual(at(['--history', 'src'], path), ['src/a.js'], 'of a folder, what ever was in it');
+    keyward(['scan', '--write-baseline', '.keyward-baseline.json'], { cwd: path });
+    for (const [args, cwd] of [[[], path], [['src'], path], [[], join(path, 'src')], [['--baseline', '../.keyward-baseline.json'], join(path, 'src')], [['--history'], path], [['../lib'], join(path, 'src')]]) {
+      const { findings, baseline } = scan(args, { cwd });
+      assert.deepEqual([findings, baseline > 0], [[], true], `${args} in ${cwd}`);
+    }
+  });
+
   test('the standard input', () => {
     const secret = stripe();
     const { status, findings } = scan(['--stdin'], { input: `line\nTOKEN=${secret}` });
     assert.deepEqual([status, findings.map(({ path, line, column }) => [path, line, column])], [1, [['stdin', 2, 7]]]);
     assert.equal(scan(['--stdin'], { input: '' }).status, 0);
+    assert.equal(scan(['-'], { input: secret }).status, 1);
   });
 
   test('many files are scanned by threads, and nothing is told twice or lost', (t) => {
@@ -176,7 +192,7 @@ describe('files and folders', () => {
 
   test('mistakes are told in a sentence, with exit code 2', (t) => {
     const path = folder(t, { a: 'b' });
-    for (const args of [['scan', '--staged', '--history'], ['scan', '--json', '--sarif'], ['scan', '--confidence', 'sure'], ['scan', '--brand', 'A!'], ['scan', '--nope'], ['nope'], ['scan', '--history', path], ['scan', '--staged', path], ['scan', '--report-to', 'http://127.0.0.1:9']]) {
+    for (const args of [['scan', '--staged', '--history'], ['scan', '--json', '--sarif'], ['scan', '--confidence', 'sure'], ['scan', '--brand', 'A!'], ['scan', '--nope'], ['nope'], ['scan', '--bundle'], ['scan', '--history', path], ['scan', '--staged', path], ['scan', '--report-to', 'http://127.0.0.1:9']]) {
       const { status, stderr } = keyward(args, { cwd: path, env: { KEYWARD_KEY: '' } });
       assert.deepEqual([status, stderr.length > 20, / at .*\.js:/.test(stderr)], [2, true, false], `${args}: ${stderr}`);
     }
@@ -212,7 +228,7 @@ describe('a repository', () => {
     ]);
     assert.ok(Math.abs(Date.parse(findings[0].introduced.date) - Date.now()) < 120_000);
     assert.deepEqual([status, texts], [1, 4], 'four different versions');
-    assert.match(keyward(['scan', '--history', path]).stdout, new RegExp(`since ${guilty.slice(0, 12)} of 20\\d\\d-\\d\\d-\\d\\d by Ada <ada@example.net>; HEAD no longer has it`));
+    assert.match(keyward(['scan', '--history', path]).stdout, new RegExp(`since ${guilty.slice(0, 12)} of 20\\d\\d-\\d\\d-\\d\\d by Ada <ada@example.net>; not in HEAD`));
   });
 
   test('--history reads every branch and tag, merges, and names with newlines', (t) => {
@@ -265,7 +281,11 @@ describe('a repository', () => {
     // What is staged counts, not what was written since.
     writeFileSync(join(path, 'new.js'), 'clean');
     assert.deepEqual(where(scan(['--staged'], { cwd: path })), [['new.js', 2, 12, 'stripe-live-secret-key']]);
+    // A file that moves brings nothing.
     git(path, 'reset', '-q');
+    git(path, 'mv', 'old.js', 'moved.js');
+    assert.deepEqual(scan(['--staged'], { cwd: path }).findings, []);
+    git(path, 'reset', '-q', '--hard');
     writeFileSync(join(path, '.env'), 'A=1\n');
     git(path, 'add', '-f', '.env');
     assert.deepEqual(scan(['--staged'], { cwd: path }).findings.map((f) => f.rule), ['env-committed']);
@@ -282,7 +302,7 @@ describe('a repository', () => {
     assert.match(keyward(['hook', 'install'], { cwd: path }).stdout, /scans already/);
     writeFileSync(join(path, 'a.js'), `k("${stripe()}")`);
     git(path, 'add', '-A');
-    assert.throws(() => git(path, 'commit', '-q', '-m', 'oops'));
+    assert.throws(() => git(path, 'commit', '-q', '-m', 'oops'), /the commit is stopped[^]*keyward:allow/);
     writeFileSync(join(path, 'a.js'), 'k(process.env.K)');
     commit(path, 'fine');
     assert.equal(readFileSync(join(path, 'ran'), 'utf8'), '', 'what was there still runs');
@@ -313,8 +333,8 @@ describe('a built front end', () => {
     for (const sourcemap of ['linked', 'inline']) {
       await build({ entryPoints: [join(path, 'src', 'main.ts')], bundle: true, minify: true, sourcemap, outdir: join(path, 'dist'), logLevel: 'silent' });
       const { findings } = scan(['--bundle', join(path, 'dist')]);
-      assert.ok(findings.length > 0 && findings.every(({ original }) => original.path === 'src/pay.ts' && original.line === 4), JSON.stringify(findings));
-      assert.match(keyward(['scan', '--bundle', join(path, 'dist')]).stdout, /^src\/pay\.ts:4:\d+ {2}Stripe/m);
+      assert.ok(findings.length === 1 && findings.every(({ original }) => original.path === 'src/pay.ts' && original.line === 4), JSON.stringify(findings));
+      assert.match(keyward(['scan', '--bundle', join(path, 'dist')]).stdout, /^src\/pay\.ts:4:\d+ {2}Stripe.*\n {2}in main\.js:1:\d+$/m);
       rmSync(join(path, 'dist'), { recursive: true });
     }
     // A map that is none is a file like others.

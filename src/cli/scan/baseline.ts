@@ -1,5 +1,6 @@
 /** Findings that are known and accepted: a file of fingerprints, which tell no secret. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, relative, resolve, sep } from 'node:path';
 import type { Located } from './report.js';
 
 interface Entry {
@@ -8,14 +9,21 @@ interface Entry {
   path: string;
 }
 
-const entry = ({ fingerprint, rule, path }: Located): Entry => ({ fingerprint, rule, path });
 /** Lines may move, secrets and files may not. */
 const named = ({ fingerprint, path }: Pick<Entry, 'fingerprint' | 'path'>) => `${fingerprint} ${path}`;
 
+/** Paths in a baseline are told from the folder that it lies in, so that it holds wherever the scan is started. */
+function from(file: string, finding: Located, root: string): Entry {
+  const { fingerprint, rule, path } = finding;
+  return { fingerprint, rule, path: relative(dirname(resolve(file)), resolve(root, path)).split(sep).join('/') };
+}
+
 export class Baseline {
+  #file: string;
   #known: Set<string>;
 
-  private constructor(entries: Entry[]) {
+  private constructor(file: string, entries: Entry[]) {
+    this.#file = file;
     this.#known = new Set(entries.map(named));
   }
 
@@ -30,13 +38,15 @@ export class Baseline {
     if (!Array.isArray(entries) || !entries.every((of) => typeof of?.fingerprint === 'string' && typeof of.path === 'string')) {
       throw new Error(`${file} is no baseline of keyward scan`);
     }
-    return new Baseline(entries);
+    return new Baseline(file, entries);
   }
 
-  has = (finding: Located) => this.#known.has(named(finding));
+  /** Whether a finding, whose path is told from `root`, is known. */
+  has = (finding: Located, root: string) => this.#known.has(named(from(this.#file, finding, root)));
 
-  static write(file: string, findings: Located[]) {
-    const entries = [...new Map(findings.map((finding) => [named(finding), entry(finding)])).values()].sort((a, b) => (named(a) < named(b) ? -1 : 1));
-    writeFileSync(file, `{"version": 1, "findings": [\n${entries.map((of) => JSON.stringify(of)).join(',\n')}\n]}\n`);
+  static write(file: string, findings: Located[], root: string) {
+    const entries = findings.map((finding) => from(file, finding, root));
+    const once = [...new Map(entries.map((entry) => [named(entry), entry])).values()].sort((a, b) => (named(a) < named(b) ? -1 : 1));
+    writeFileSync(file, `{"version": 1, "findings": [\n${once.map((of) => JSON.stringify(of)).join(',\n')}\n]}\n`);
   }
 }

@@ -36,10 +36,21 @@ function rawEntry(head: string, path: string, take: (version: Version, before: s
   else take({ blob, path }, NONE.test(before) ? undefined : before);
 }
 
-/** What the next commit would bring: blobs, and those that they replace. */
-export function staged(repository: string, take: (version: Version, before: string | undefined) => void, other: (path: string, what: string) => void) {
-  const parts = git(repository, 'diff', '--cached', '--raw', '-z', '--no-renames', '--no-abbrev', '--diff-filter=d').split('\0');
-  for (let i = 0; i + 1 < parts.length; i += 2) rawEntry(parts[i] as string, parts[i + 1] as string, take, other);
+/** What the next commit would bring: blobs, and those that they replace; `gone` are those that go, which may only move. */
+export function staged(repository: string, take: (version: Version, before: string | undefined) => void, gone: (version: Version) => void, other: (path: string, what: string) => void) {
+  const parts = git(repository, 'diff', '--cached', '--raw', '-z', '--no-renames', '--no-abbrev').split('\0');
+  for (let i = 0; i + 1 < parts.length; i += 2) {
+    const [head, path] = [parts[i] as string, parts[i + 1] as string];
+    const [, , blob = '', after = '', status] = head.slice(1).split(' ');
+    if (status === 'D' && NONE.test(after)) gone({ blob, path });
+    else rawEntry(head, path, take, other);
+  }
+}
+
+/** The top of the repository, for a folder in it; the folder itself where there are no files, as in a bare one. */
+export function topOf(folder: string): string {
+  const { status, stdout } = spawnSync('git', ['-C', folder, 'rev-parse', '--show-toplevel'], { encoding: 'utf8' });
+  return status === 0 && stdout.trim() !== '' ? stdout.replace(/\n$/, '') : folder;
 }
 
 /** Blobs and paths of a commit. */
@@ -54,12 +65,12 @@ export function blobsOf(repository: string, commit: string): Version[] {
 }
 
 /**
- * Every blob of every branch and tag once, with the commit that brought it in: the oldest first. Read as git prints it, so that a
- * long history needs no room.
+ * Every blob of every branch and tag once, with the commit that brought it in: the oldest first; of files in these folders, where
+ * some are named. Read as git prints it, so that a long history needs no room.
  */
-export async function history(repository: string, take: (version: Version) => void, other: (path: string, what: string) => void): Promise<void> {
+export async function history(repository: string, within: string[], take: (version: Version) => void, other: (path: string, what: string) => void): Promise<void> {
   const format = '%x01%H%x00%an <%ae>%x00%aI';
-  const child = spawn('git', ['-C', repository, 'log', '--all', '--date-order', '--reverse', '--raw', '-z', '-m', '--root', '--no-renames', '--no-abbrev', `--format=${format}`]);
+  const child = spawn('git', ['-C', repository, 'log', '--all', '--date-order', '--reverse', '--raw', '-z', '-m', '--root', '--no-renames', '--no-abbrev', `--format=${format}`, ...(within.length > 0 ? ['--', ...within] : [])]);
   let problem = '';
   child.stderr.on('data', (text) => (problem += text));
   const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));

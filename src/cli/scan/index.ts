@@ -1,12 +1,12 @@
 /** `keyward scan`: what is asked, what is looked at, what is told. */
-import { existsSync, readSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve, sep } from 'node:path';
+import { existsSync, readSync, realpathSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { Deployment } from '../deployment.js';
 import { Baseline } from './baseline.js';
 import { Blobs } from './blobs.js';
 import { sources, traced } from './bundle.js';
 import type { Finding, Outcome } from './engine.js';
-import { type Version, blobsOf, git, hasCommits, history, isShallow, staged } from './git.js';
+import { type Version, blobsOf, git, hasCommits, history, isShallow, staged, topOf } from './git.js';
 import { beginsAsText, onceCommitted, published, unignored } from './hygiene.js';
 import { BATCH, Pool } from './pool.js';
 import { type Located, type Scan, json, painter, plural, sarif, size, summary, text } from './report.js';
@@ -38,7 +38,7 @@ export class Misuse extends Error {}
 /** Leaks of one report. */
 const MOST_LEAKS = 500;
 const LEVELS = ['low', 'medium', 'high'];
-/** A baseline that is read without being named. */
+/** A baseline that is read without being named, here or at the top of the repository. */
 const USUAL_BASELINE = '.keyward-baseline.json';
 /** Files from which on threads are worth their start. */
 const MANY = 400;
@@ -70,6 +70,12 @@ class Collected implements Scan {
   }
 }
 
+/** How a file is told: from where the scan was started, if it lies there. */
+function nameOf(given: string, inner: string): string {
+  const path = relative('.', inner === '' ? given : join(given, inner));
+  return (path.startsWith('..') || isAbsolute(path) ? (inner === '' ? given : join(given, inner)) : path).split(sep).join('/');
+}
+
 /** Scans files and folders. */
 async function files(paths: string[], { all = false, bundle = false, hygiene }: Options, pool: Pool, scan: Collected) {
   for (const path of paths) {
@@ -77,39 +83,43 @@ async function files(paths: string[], { all = false, bundle = false, hygiene }: 
     const variables: [path: string, name: string, ignored: boolean][] = [];
     const listed: [string, string][] = [];
     let started = false;
+    const named = (inner: string) => nameOf(path, inner);
     const hand = () => {
       const batch = listed.splice(0);
       if (batch.length > 0) pool.add({ files: batch }, (place, outcome) => scan.take((batch[place] as [string, string])[1], outcome));
     };
     walk(path, {
-      file(file, name) {
-        listed.push([file, name]);
+      file(file, inner) {
+        listed.push([file, named(inner)]);
         // A few are scanned here and now; many by threads, while the rest is listed.
-        if (listed.length < (started ? BATCH : MANY)) return;
+        if (listed.length < (started ? BATCH : MANY) || bundle) return;
         started = true;
         hand();
       },
-      variables: (...place) => variables.push(place),
-      skipped: (place) => scan.skipped.push(place),
+      variables: (file, inner, ignored) => variables.push([file, named(inner), ignored]),
+      skipped: (place) => scan.skipped.push({ ...place, path: named(place.path) }),
       ignored: () => (scan.ignored += 1),
     }, { all: all || bundle });
     if (started) hand();
-    else {
-      const engine = listed.length > 0 ? pool.engine() : undefined;
+    else if (listed.length > 0) {
+      const engine = pool.engine();
+      const origins: Found[] = [];
       for (const [file, name] of listed) {
-        if (engine === undefined) break;
         const inner = bundle && name.endsWith('.map') ? sources(file, name, engine) : undefined;
         const outcome = engine.file(file, name);
         scan.count(outcome);
         // What the map holds is told where it comes from, and not once more as a line of the map.
         scan.take(name, inner === undefined ? outcome : { ...outcome, findings: [] });
-        scan.findings.push(...(inner ?? []));
+        origins.push(...(inner ?? []));
+      }
+      if (bundle) {
+        scan.findings = traced(scan.findings, (name) => resolve(name));
+        // A secret of a source is told once: in what runs, if it is there, else in the map that carries the source along.
+        const told = new Set(scan.findings.map(({ fingerprint }) => fingerprint));
+        scan.findings.push(...origins.filter(({ fingerprint }) => !told.has(fingerprint)));
       }
     }
-    await pool.end();
-    const root = resolve(path);
-    if (bundle) scan.findings = traced(scan.findings, (name) => join(root, name));
-    if (hygiene && !bundle) habits(root, variables, scan);
+    if (hygiene && !bundle) habits(resolve(path), variables, scan);
   }
 }
 
@@ -133,18 +143,30 @@ function habits(root: string, variables: [path: string, name: string, ignored: b
   }
 }
 
+/** One after another: an engine reads one text at a time. */
+async function inTurn<T, R>(of: T[], each: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const one of of) results.push(await each(one));
+  return results;
+}
+
 /** Scans what is staged: what the commit would bring, not what HEAD has already. */
 async function stagedFiles(repository: string, pool: Pool, scan: Collected) {
   const engine = pool.engine();
   const blobs = new Blobs(repository);
   const versions: [Version, string | undefined][] = [];
-  staged(repository, (version, before) => versions.push([version, before]), (path, why) => scan.skipped.push({ path, why }));
+  const gone: Version[] = [];
+  staged(repository, (version, before) => versions.push([version, before]), (version) => gone.push(version), (path, why) => scan.skipped.push({ path, why }));
+  const fingerprints = async ({ blob, path }: Version) => (await blobs.scan(blob, path, engine)).findings.map(({ fingerprint }) => fingerprint);
+  let moved: Set<string> | undefined;
   for (const [{ blob, path }, before] of versions) {
     const outcome = await blobs.scan(blob, path, engine);
     scan.count(outcome);
-    if (before !== undefined && outcome.findings.length > 0) {
-      const old = new Set((await blobs.scan(before, path, engine)).findings.map(({ fingerprint }) => fingerprint));
-      outcome.findings = outcome.findings.filter(({ fingerprint }) => !old.has(fingerprint));
+    if (outcome.findings.length > 0) {
+      // What a file had before, or one that goes, is nothing that this commit brings.
+      moved ??= new Set((await inTurn(gone, fingerprints)).flat());
+      const old = new Set(before === undefined ? [] : await fingerprints({ blob: before, path }));
+      outcome.findings = outcome.findings.filter(({ fingerprint }) => !old.has(fingerprint) && !moved?.has(fingerprint));
     }
     scan.take(path, outcome);
   }
@@ -156,7 +178,7 @@ async function stagedFiles(repository: string, pool: Pool, scan: Collected) {
 }
 
 /** Scans every version of every file, each once. */
-async function allVersions(repository: string, pool: Pool, scan: Collected) {
+async function allVersions(repository: string, within: string[], pool: Pool, scan: Collected) {
   if (isShallow(repository)) scan.skipped.push({ path: repository, why: 'a shallow clone: commits before its edge are not here; git fetch --unshallow brings them', failed: true });
   const pending: Version[] = [];
   const byFinding = new Map<string, Found>();
@@ -183,7 +205,7 @@ async function allVersions(repository: string, pool: Pool, scan: Collected) {
     });
   };
   const skippedOnce = new Set<string>();
-  await history(repository, (version) => {
+  await history(repository, within, (version) => {
     pending.push(version);
     if (pending.length === BATCH) hand();
   }, (path, why) => {
@@ -270,19 +292,28 @@ export async function run(paths: string[], options: Options, version: string): P
   const scan = new Collected();
   const pool = new Pool({ brands: options.brand, keep: deployment !== undefined });
   const stop = progress(pool, process.stderr.isTTY === true && !options.quiet);
+  if (options.bundle && paths.length === 0) throw new Misuse('which build? name its folder: keyward scan --bundle dist');
+  if ((options.staged || options.history) && paths.length > 1) throw new Misuse('--staged and --history look at one repository at a time');
   const [place = '.'] = paths;
+  // What paths are told from: here, or, of a repository's versions, its top.
+  let root = '.';
   const repository = () => {
     try {
-      return git(place, 'rev-parse', '--git-dir') && place;
+      git(place, 'rev-parse', '--git-dir');
     } catch (error) {
       throw new Misuse(`${place} is in no git repository: ${(error as Error).message}`);
     }
+    return (root = topOf(place));
   };
   try {
-    if (options.stdin) input(pool, scan);
+    if (options.stdin || place === '-') input(pool, scan);
     else if (options.staged) await stagedFiles(repository(), pool, scan);
-    else if (options.history) await allVersions(repository(), pool, scan);
-    else await files(paths.length > 0 ? paths : ['.'], options, pool, scan);
+    else if (options.history) {
+      const top = repository();
+      // A folder of the repository: what ever was in it.
+      const inner = relative(realpathSync(top), realpathSync(place)).split(sep).join('/');
+      await allVersions(top, inner === '' ? [] : [inner], pool, scan);
+    } else await files(paths.length > 0 ? paths : ['.'], options, pool, scan);
   } finally {
     await pool.end();
     stop();
@@ -290,20 +321,19 @@ export async function run(paths: string[], options: Options, version: string): P
   scan.texts = Math.max(scan.texts, pool.progress.texts);
   scan.bytes += pool.progress.bytes;
   const order = (a: Located, b: Located) => (a.path === b.path ? a.line - b.line || a.column - b.column : a.path < b.path ? -1 : 1);
-  const usual = join(place, USUAL_BASELINE);
-  const baseline = options.baseline ?? (paths.length < 2 && existsSync(usual) ? usual : undefined);
+  const baseline = options.baseline ?? [USUAL_BASELINE, join(root, USUAL_BASELINE), join(repositoryOf('.') ?? '.', USUAL_BASELINE)].find((file) => existsSync(file));
   const known = baseline === undefined ? undefined : Baseline.read(baseline);
   const least = LEVELS.indexOf(options.confidence);
   scan.findings = scan.findings.filter((finding) => LEVELS.indexOf(finding.confidence) >= least);
   if (!options.history) scan.findings.sort(order);
   if (options.writeBaseline) {
-    Baseline.write(options.writeBaseline, scan.findings);
+    Baseline.write(options.writeBaseline, scan.findings, root);
     if (!options.quiet) process.stderr.write(`${plural(scan.findings.length, 'finding')} written to ${options.writeBaseline}; --baseline ${options.writeBaseline} leaves them out from now on\n`);
     return 0;
   }
   if (known) {
     const all = scan.findings.length;
-    scan.findings = scan.findings.filter((finding) => !known.has(finding));
+    scan.findings = scan.findings.filter((finding) => !known.has(finding, root));
     scan.baseline = all - scan.findings.length;
   }
   scan.milliseconds = Math.round(performance.now() - started);

@@ -46,7 +46,7 @@ const width = (text: string) => [...text].length;
 
 function picture(finding: Located, paint: ReturnType<typeof painter>): string {
   const [at, length] = finding.excerpt_at;
-  const number = String(finding.original?.line ?? finding.line);
+  const number = String(finding.line);
   const points = [...finding.excerpt];
   const before = points.slice(0, at).join('');
   const marked = points.slice(at, at + length).join('');
@@ -65,16 +65,16 @@ export function text(scan: Scan, paint: ReturnType<typeof painter>): string {
     const { path, line, column } = finding.original ?? finding;
     const title = [finding.provider, finding.name].filter(Boolean).join(' ');
     const lines = [`${paint('bold', `${shown(path)}:${line}:${column}`)}  ${title}  ${paint(TONES[finding.confidence], finding.confidence)}`];
+    if (finding.original) lines.push(`  in ${shown(finding.path)}:${finding.line}:${finding.column}`);
     if (finding.excerpt) lines.push(picture(finding, paint));
     lines.push(`  ${finding.why}`);
-    if (finding.original) lines.push(`  in ${shown(finding.path)}:${finding.line}:${finding.column}`);
     if (finding.introduced) {
       const { id, author, date } = finding.introduced;
-      lines.push(`  since ${id.slice(0, 12)} of ${date.slice(0, 10)} by ${shown(author)}; ${finding.in_head ? 'it still stands in HEAD' : 'HEAD no longer has it, the history does'}`);
+      lines.push(`  since ${id.slice(0, 12)} of ${date.slice(0, 10)} by ${shown(author)}; ${finding.in_head ? 'it still stands in HEAD' : 'not in HEAD, but in the history'}`);
     }
     if (finding.note) lines.push(`  ${finding.note}`);
     if (finding.revoke) lines.push(`  revoke it: ${finding.revoke}`);
-    lines.push(`  ${paint('dim', `${finding.rule} · ${finding.fingerprint}`)}`);
+    lines.push(`  ${paint('dim', finding.fingerprint.startsWith(finding.rule) ? finding.fingerprint : `${finding.rule} · ${finding.fingerprint}`)}`);
     return lines.join('\n');
   });
   return blocks.map((block) => `${block}\n\n`).join('');

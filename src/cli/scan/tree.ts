@@ -59,7 +59,7 @@ function isIgnored(rules: Rules[], path: string, folder: boolean): boolean {
 }
 
 export interface Tree {
-  /** Path on this system, and name in the tree. */
+  /** Path on this system, and name in the tree; an empty one for what the scan was started at. */
   file(path: string, name: string): void;
   /** A file of variables, `.env` and its like, ignored or not. */
   variables?(path: string, name: string, ignored: boolean): void;
@@ -77,11 +77,11 @@ export function walk(root: string, tree: Tree, { all = false } = {}) {
   try {
     top = realpathSync(root);
   } catch (error) {
-    tree.skipped({ path: root, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
+    tree.skipped({ path: '', why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
     return;
   }
   if (!lstatSync(top).isDirectory()) {
-    tree.file(top, posix(root));
+    tree.file(top, '');
     return;
   }
   const folder = (path: string, name: string, outer: Rules[]) => {
@@ -89,7 +89,7 @@ export function walk(root: string, tree: Tree, { all = false } = {}) {
     try {
       entries = readdirSync(path, { withFileTypes: true });
     } catch (error) {
-      tree.skipped({ path: name || root, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
+      tree.skipped({ path: name, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
       return;
     }
     let rules = outer;
