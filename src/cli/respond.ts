@@ -25,7 +25,7 @@ interface Incident {
   id: string;
   steps: { name: string; title: string; done_at: string | null; note?: string | null }[];
   evidence: { calls?: number; refused?: number } | null;
-  keys_at_risk: { id: string; name: string; status: string }[];
+  keys_at_risk: { key_id: string; name: string; status: string }[];
 }
 
 const ACTIONS = {
@@ -79,7 +79,7 @@ export async function respond(which: string | undefined, options: Options): Prom
     if (incident === null) throw new Refused('the action was carried out, but the incident could not be opened: run this again with --action none');
     const { evidence, keys_at_risk: others } = incident;
     if (evidence?.calls !== undefined) say(`${plural(evidence.calls, 'call')} since then, ${evidence.refused ?? 0} of them refused`);
-    if (others.length > 0) say(`of the same owner: ${others.map(({ id: other, name, status }) => `${shown(name)} (${other}, ${status})`).join(', ')}`);
+    if (others.length > 0) say(`of the same owner: ${others.map(({ key_id: other, name, status }) => `${shown(name)} (${other}, ${status})`).join(', ')}`);
     say();
     for (const { title, done_at: at, note } of incident.steps) say(`${at === null ? paint('yellow', '[ ]') : paint('green', '[x]')} ${title}${note ? ` (${shown(note)})` : ''}`);
     say();
