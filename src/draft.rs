@@ -5,7 +5,7 @@ use crate::allowance::{self, Quota, RateLimit};
 use crate::error::Invalid;
 use crate::fields::{Fields, Shape};
 use crate::network::{self, Range};
-use crate::record::{OnAnomaly, Record, Status};
+use crate::record::{OnAnomaly, OnLeak, Record, Status};
 use crate::scope::Scope;
 use crate::time::Instant;
 use serde_json::{Map, Value};
@@ -72,6 +72,7 @@ pub struct Settings {
     rate_limits: Vec<RateLimit>,
     quotas: Vec<Quota>,
     on_anomaly: OnAnomaly,
+    on_leak: OnLeak,
     metadata: Map<String, Value>,
 }
 
@@ -122,6 +123,7 @@ impl Draft {
             rate_limits: Vec::new(),
             quotas: Vec::new(),
             on_anomaly: OnAnomaly::default(),
+            on_leak: OnLeak::default(),
             metadata: Map::new(),
             status: Status::Active,
             revoked_at: None,
@@ -158,8 +160,10 @@ impl Settings {
         };
         let (rate_limits, quotas) = allowance::take(fields)?;
         let on_anomaly = fields.one_of("on_anomaly", &OnAnomaly::NAMES)?;
+        let on_leak = fields.one_of("on_leak", &OnLeak::NAMES)?;
         Ok(Self {
             on_anomaly: on_anomaly.and_then(|name| OnAnomaly::named(&name)).unwrap_or_default(),
+            on_leak: on_leak.and_then(|name| OnLeak::named(&name)).unwrap_or_default(),
             rate_limits,
             quotas,
             scopes,
@@ -201,6 +205,7 @@ impl Settings {
             rate_limits: self.rate_limits,
             quotas: self.quotas,
             on_anomaly: self.on_anomaly,
+            on_leak: self.on_leak,
             metadata: self.metadata,
             ..before
         }
@@ -238,7 +243,7 @@ pub fn patched(record: &Record, body: Value, now: Instant) -> Result<Record, Inv
 }
 
 /// The fields that [`patched`] takes.
-pub const SETTABLE: [&str; 15] = [
+pub const SETTABLE: [&str; 16] = [
     "name",
     "owner",
     "scopes",
@@ -253,6 +258,7 @@ pub const SETTABLE: [&str; 15] = [
     "rate_limits",
     "quotas",
     "on_anomaly",
+    "on_leak",
     "metadata",
 ];
 
@@ -311,6 +317,8 @@ mod tests {
             ("max_staleness_seconds", json!("5")),
             ("rotation_days", json!(0)),
             ("rotation_days", json!(3651)),
+            ("on_leak", json!("throttle")),
+            ("on_leak", json!(true)),
             ("metadata", json!([])),
             ("metadata", deep),
             ("metadata", json!({"a": "x".repeat(4096)})),

@@ -388,22 +388,35 @@ impl Fields {
         shape: &Shape,
         mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, Invalid> {
+        let mut all = Vec::new();
+        self.each_text(field, most, shape, &mut |text| read(text).map(|value| all.push(value)))?;
+        Ok(all)
+    }
+
+    /// What [`Fields::list`] does, whatever is read: compiled once and not for each list, as what lists objects below.
+    fn each_text(
+        &mut self,
+        field: &str,
+        most: usize,
+        shape: &Shape,
+        read: &mut dyn FnMut(&str) -> Result<(), String>,
+    ) -> Result<(), Invalid> {
         if self.note(field, || json!({"type": "array", "maxItems": most, "items": shape.schema()}), false) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let values = match self.take(field) {
-            None => return Ok(Vec::new()),
+            None => return Ok(()),
             Some(Value::Array(values)) => values,
             Some(_) => return Err(Invalid::new(field, "must be a list of strings")),
         };
         if values.len() > most {
             return Err(Invalid::new(field, format!("has more than {most} entries")));
         }
-        let read_one = |(index, value): (usize, &Value)| {
+        for (index, value) in values.iter().enumerate() {
             let text = value.as_str().ok_or_else(|| "must be a string".to_owned());
-            text.and_then(&mut read).map_err(|problem| Invalid::new(format!("{field}[{index}]"), problem))
-        };
-        values.iter().enumerate().map(read_one).collect()
+            text.and_then(&mut *read).map_err(|problem| Invalid::new(format!("{field}[{index}]"), problem))?;
+        }
+        Ok(())
     }
 
     /// Free-form JSON of at most `most` bytes when written and `deepest` levels; absent is an empty object.
@@ -444,7 +457,13 @@ impl Fields {
             self.note(field, || Self::describe(|fields| read(fields).map(|_| ())), false);
             return Ok(None);
         }
-        self.take(field).map(|value| Self::within(value, field, read)).transpose()
+        let Some(value) = self.take(field) else { return Ok(None) };
+        let (mut read, mut object) = (Some(read), None);
+        Self::within(value, field, &mut |fields| {
+            object = read.take().map(|read| read(fields)).transpose()?;
+            Ok(())
+        })?;
+        Ok(object)
     }
 
     /// A list of at most `most` objects, the fields of each taken by `read`; absent is empty.
@@ -462,21 +481,35 @@ impl Fields {
             self.note(field, || json!({"type": "array", "maxItems": most, "items": items}), false);
             return Ok(Vec::new());
         }
+        let mut all = Vec::new();
+        self.each_object(field, most, &mut |fields| read(fields).map(|value| all.push(value)))?;
+        Ok(all)
+    }
+
+    fn each_object(
+        &mut self,
+        field: &str,
+        most: usize,
+        read: &mut dyn FnMut(&mut Self) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
         let values = match self.take(field) {
-            None => return Ok(Vec::new()),
+            None => return Ok(()),
             Some(Value::Array(values)) if values.len() <= most => values,
             Some(_) => return Err(Invalid::new(field, format!("must be a list of at most {most} objects"))),
         };
-        let numbered = values.into_iter().enumerate();
-        numbered.map(|(index, value)| Self::within(value, &format!("{field}[{index}]"), &mut read)).collect()
+        let mut numbered = values.into_iter().enumerate();
+        numbered.try_for_each(|(index, value)| Self::within(value, &format!("{field}[{index}]"), read))
     }
 
-    fn within<T>(value: Value, field: &str, read: impl FnOnce(&mut Self) -> Result<T, Invalid>) -> Result<T, Invalid> {
+    fn within(
+        value: Value,
+        field: &str,
+        read: &mut dyn FnMut(&mut Self) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
         let inside = || {
             let mut fields = Self::of(value)?;
-            let read = read(&mut fields)?;
-            fields.end()?;
-            Ok(read)
+            read(&mut fields)?;
+            fields.end()
         };
         inside().map_err(|Invalid { field: inner, problem }| match inner.as_str() {
             "" => Invalid::new(field, problem),

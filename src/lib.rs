@@ -24,6 +24,7 @@
 //! | `scan` (feature `scan`) | what of a text is a credential, and how sure that is |
 //! | [`webhook`] | who is told of events, how a message is signed, when it is tried again |
 //! | [`idempotency`] | when a creation was asked for before |
+//! | [`leak`], [`incident`] | who may report a leak, and what is done about it; what is kept of one, and what remains to be done |
 //! | [`anomaly`] | what is unusual about the use of a key, and when to look at one that is silent |
 //!
 //! The format is specified in `tests/vectors/SPEC.md`.
@@ -42,7 +43,9 @@ pub mod fields;
 pub mod foreign;
 mod id_map;
 pub mod idempotency;
+pub mod incident;
 pub mod key;
+pub mod leak;
 pub mod lease;
 pub mod life;
 pub mod limit;

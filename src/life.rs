@@ -105,6 +105,8 @@ impl EventKind {
     pub const QUOTA: Self = Self(Cow::Borrowed("key.quota"));
     /// Something about its use is unusual.
     pub const ANOMALY: Self = Self(Cow::Borrowed("key.anomaly"));
+    /// A secret of it was found in the open. What its policy does about it is a change of its own.
+    pub const LEAKED: Self = Self(Cow::Borrowed("key.leaked"));
 
     /// The stable name.
     pub fn as_str(&self) -> &str {
@@ -118,7 +120,7 @@ impl EventKind {
 
     /// Whether it is told to whoever wants to know, though nothing was changed.
     pub fn is_news(&self) -> bool {
-        [Self::EXPIRING, Self::ROTATION_DUE, Self::QUOTA, Self::ANOMALY].contains(self)
+        [Self::EXPIRING, Self::ROTATION_DUE, Self::QUOTA, Self::ANOMALY, Self::LEAKED].contains(self)
     }
 }
 
@@ -228,7 +230,8 @@ fn facets(key: &StoredKey) -> Map<String, Value> {
     all
 }
 
-fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
+/// What differs, by field: `{"before", "after"}`.
+pub fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
     // Of a new key, what it was not given is not worth a line.
     let empty = |value: &Value| match value {
         Value::Null => true,

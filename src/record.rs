@@ -54,6 +54,34 @@ impl OnAnomaly {
     }
 }
 
+/// What is done when a secret of a key was found in the open; its owner is told in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLeak {
+    /// Nothing more.
+    Notify,
+    /// It is disabled.
+    Disable,
+    /// It is revoked: whoever found it may use it until then.
+    #[default]
+    Revoke,
+}
+
+impl OnLeak {
+    /// Their names.
+    pub const NAMES: [&str; 3] = ["notify", "disable", "revoke"];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::Notify, Self::Disable, Self::Revoke];
+        Self::NAMES.iter().zip(all).find_map(|(known, of)| (*known == name).then_some(of))
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A key's record. Lists that are empty do not restrict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -99,6 +127,9 @@ pub struct Record {
     /// What is done about unusual use.
     #[serde(default, skip_serializing_if = "OnAnomaly::is_default")]
     pub on_anomaly: OnAnomaly,
+    /// What is done about a leak.
+    #[serde(default, skip_serializing_if = "OnLeak::is_default")]
+    pub on_leak: OnLeak,
     /// The issuer's own notes.
     pub metadata: Map<String, Value>,
     /// Where it stands.
@@ -151,6 +182,7 @@ impl Record {
         value["rate_limits"] = serde_json::to_value(&self.rate_limits).unwrap_or_default();
         value["quotas"] = serde_json::to_value(&self.quotas).unwrap_or_default();
         value["on_anomaly"] = serde_json::to_value(self.on_anomaly).unwrap_or_default();
+        value["on_leak"] = serde_json::to_value(self.on_leak).unwrap_or_default();
         value["redacted"] = self.redacted().into();
         value["status"] = self.standing(now).into();
         value
@@ -336,6 +368,7 @@ pub(crate) mod tests {
             rate_limits: vec![],
             quotas: vec![],
             on_anomaly: OnAnomaly::Notify,
+            on_leak: OnLeak::Revoke,
             metadata: Map::new(),
             status: Status::Active,
             revoked_at: None,
@@ -368,6 +401,11 @@ pub(crate) mod tests {
         let read: StoredKey = serde_json::from_str(&stored).unwrap();
         assert_eq!(read.record, record());
         assert_eq!((read.secrets[0].number, read.secrets[0].status), (1, Stage::Active));
+        // A policy that is not the default is written and read back.
+        let told = stored.replace(r#""metadata":"#, r#""on_leak":"notify","metadata":"#);
+        let read: StoredKey = serde_json::from_str(&told).unwrap();
+        assert_eq!(read.record.on_leak, OnLeak::Notify);
+        assert!(serde_json::to_string(&read).unwrap().contains(r#""on_leak":"notify""#));
         // And what a later one writes besides is no obstacle.
         let later = stored.replace(r#""secrets":"#, r#""limits":[{}],"secrets":"#);
         assert!(serde_json::from_str::<StoredKey>(&later).is_ok());
@@ -382,5 +420,6 @@ pub(crate) mod tests {
         assert_eq!((before["status"].as_str(), after["status"].as_str()), (Some("active"), Some("expired")));
         assert_eq!(before["redacted"], "psk_live_7Qm2ZxT0aBcD3fGh_…");
         assert!(before.get("secrets").is_none());
+        assert_eq!((before["on_anomaly"].as_str(), before["on_leak"].as_str()), (Some("notify"), Some("revoke")));
     }
 }

@@ -20,11 +20,12 @@ pub const MOST_WEBHOOKS: usize = 50;
 /// The event that a test sends, whatever a webhook asks for.
 pub const TEST: &str = "keyward.test";
 /// Names of the events that a webhook may ask for. Whoever announces another one adds it here, or nobody can ask for it by name.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "key.expiring",
     "key.rotation_due",
     "key.quota",
     "key.anomaly",
+    "key.leaked",
     "route.anomaly",
     "key.created",
     "key.imported",
@@ -390,6 +391,7 @@ mod tests {
             EventKind::ROTATION_COMPLETED,
             EventKind::ROTATION_CANCELLED,
             EventKind::RESTORED,
+            EventKind::LEAKED,
         ] {
             assert!(KINDS.contains(&kind.as_str()), "{}", kind.as_str());
         }

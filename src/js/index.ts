@@ -71,6 +71,8 @@ export interface KeyRecord {
   quotas?: { name: string; limit: number; period: 'day' | 'month' | 'total' }[];
   /** What a deployment does about unusual use; `notify` where it is absent. */
   on_anomaly?: 'notify' | 'throttle' | 'disable' | 'revoke';
+  /** What a deployment does when a secret of the key was found in the open; `revoke` where it is absent. */
+  on_leak?: 'notify' | 'disable' | 'revoke';
   metadata: Record<string, unknown>;
   status: 'active' | 'disabled' | 'revoked';
   revoked_at: string | null;

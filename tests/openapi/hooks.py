@@ -16,12 +16,12 @@ LINES = "application/jsonl"
 
 # Fields whose values must fit something that a request's schema does not say: the clock, another field, the deployment's
 # environments, spans of time, the length of a text once it is written down, the grammar of addresses and origins; of a route also what its
-# upstream may be, of a webhook where it may lead and which events there are, which parts go together, and which headers, paths and countries there are.
+# upstream may be, of a webhook where it may lead and which events there are, of a leak what holds its key, which parts go together, and which headers, paths and countries there are.
 CIRCUMSTANTIAL = re.compile(
     r"(from|to|rate_limits|quotas|expires_at|not_before|metadata|environment|ip|origin|(allowed_ips|denied_ips|allowed_origins)(\[\d+\])?"
     r"|upstream|callers|callers\.session\.(origins(\[\d+\])?|mint|per_address|per_route)|allow(\[\d+\]\.(path|methods))?"
     r"|credential\.(name|prefix|user)|request\.numbers\.(pointer|countries(\[\d+\])?)|response\.headers(\[\d+\])?"
-    r"|mock\.(headers|body)(\..*|\[\d+\].*)?|secret|weight|url|events(\[\d+\])?)$"
+    r"|mock\.(headers|body)(\..*|\[\d+\].*)?|secret|weight|url|events(\[\d+\])?|suspected_at|grace_seconds|leaks\[\d+\]\.(url|source|path|commit))$"
 )
 
 
@@ -31,7 +31,7 @@ def before_call(context, case, kwargs):
     # be revoked, disabled or rotated, and nothing but refusals would be tested from then on. Of the others some are kept
     # from the one change that is final, or the rest would mostly be tried on keys that are revoked.
     key = (case.path_parameters or {}).get("id")
-    if key == OWN or (key in KEPT and case.path.endswith("/revoke")):
+    if key == OWN or (key in KEPT and case.path.endswith(("/revoke", "/leak-response"))):
         case.path_parameters["id"] = OTHER
     # Whoever waits for a change to hold everywhere waits for up to a minute.
     if isinstance(case.body, dict) and case.body.get("wait") is True:
@@ -72,7 +72,7 @@ def filter_failure(context, failure, case, response):
     problem = response.json()
     if problem.get("code") == "IDEMPOTENCY_KEY_REUSED":
         return False
-    # Of a slot's fields at least one is needed, whichever; and there is a most of webhooks.
-    if any(words in problem.get("detail", "") for words in ("give secret or environment", "webhooks already")):
+    # Of a slot's fields at least one is needed, whichever; and there is a most of webhooks, and of notes.
+    if any(words in problem.get("detail", "") for words in ("give secret or environment", "webhooks already", "notes already")):
         return False
     return not (problem.get("code") == "INVALID_REQUEST" and CIRCUMSTANTIAL.match(problem.get("field", "")))

@@ -2,6 +2,7 @@
 // says. The last is judged by schemathesis, which makes requests of the document and holds every answer against it.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,12 @@ const ENDPOINTS = [
   'GET /v1/usage',
   'GET /metrics',
   'GET /openapi.json',
+  'POST /v1/leaks/github',
+  'POST /v1/leaks',
+  'POST /v1/keys/{id}/leak-response',
+  'GET /v1/incidents',
+  'GET /v1/incidents/{incident}',
+  'PATCH /v1/incidents/{incident}',
 ];
 
 /** Runs a Python module to its end: `{code, output}`. */
@@ -80,6 +87,7 @@ async function populate(keyward) {
     for (const change of [undefined, 'disable', 'rotations', 'revoke']) {
       const made = await keyward.create({ name: `key ${i} ${change}`, max_staleness_seconds: i });
       if (change) await keyward.call('POST', `/v1/keys/${made.id}/${change}`);
+      await keyward.call('POST', `/v1/keys/${made.id}/leak-response`, { action: 'none' });
       keys.push({ ...made, change });
     }
   }
@@ -91,7 +99,9 @@ describe('the OpenAPI document', () => {
   let document;
   let state;
   before(async () => {
-    keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: UPSTREAM, KEYWARD_LOCAL_WEBHOOKS: UPSTREAM } });
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', publicKeyEncoding: { type: 'spki', format: 'pem' } });
+    const partners = JSON.stringify({ public_keys: [{ key_identifier: 'partner', key: publicKey, is_current: true }] });
+    keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: UPSTREAM, KEYWARD_LOCAL_WEBHOOKS: UPSTREAM, KEYWARD_LEAK_PARTNERS: partners } });
     state = mkdtempSync(join(tmpdir(), 'keyward-openapi-'));
     const { status, headers, text, body } = await keyward.call('GET', '/openapi.json', undefined, { key: null });
     assert.equal(status, 200);
@@ -157,6 +167,13 @@ probability = 0.9
 [parameters."path.id"]
 dictionary = "ids"
 probability = 0.6
+
+[dictionaries.incidents]
+values = ${texts(keys.map(({ id, change }) => `inc_${id}_${change === 'rotations' ? 2 : 1}`))}
+
+[parameters."path.incident"]
+dictionary = "incidents"
+probability = 0.7
 
 [dictionaries.routes]
 values = ${texts(['sms', 'mail'])}

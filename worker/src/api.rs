@@ -8,7 +8,7 @@ use crate::host;
 use crate::openapi::{self, Answers, Query, Takes};
 use crate::request::Request;
 use crate::response::{Problem, json, log_refusal};
-use crate::{import, keys, relay, reports, rotations, routes, sessions, usage, verdict, webhooks};
+use crate::{import, incidents, keys, leaks, relay, reports, rotations, routes, sessions, usage, verdict, webhooks};
 use keyward::error::Invalid;
 use keyward::key::{KeyText, is_id};
 use keyward::life::Actor;
@@ -80,6 +80,9 @@ const NO_SUCH_ROUTE: (u16, &str) = (404, "ROUTE_NOT_FOUND");
 const WEBHOOKS: Option<&str> = Some("keyward.webhooks:manage");
 const NO_SUCH_WEBHOOK: (u16, &str) = (404, "WEBHOOK_NOT_FOUND");
 const AUDIT: Option<&str> = Some("keyward.audit:read");
+const LEAKS: Option<&str> = Some("keyward.leaks:write");
+const NO_SUCH_INCIDENT: (u16, &str) = (404, "INCIDENT_NOT_FOUND");
+const TOO_MUCH: (u16, &str) = (413, "REPORT_TOO_LARGE");
 
 macro_rules! run {
     ($endpoint:path) => {
@@ -634,6 +637,85 @@ endpoints![
         answers: Answers::Json(202, "TestEvent"),
         refuses: &[NO_SUCH_WEBHOOK, (409, "WEBHOOK_INACTIVE")],
         run: run!(webhooks::test),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/leaks/github",
+        name: "reportPartnerLeaks",
+        scope: None,
+        summary: "Tokens that GitHub's secret scanning found, signed by it: those that are keys are dealt with by their `on_leak`",
+        query: &[],
+        takes: Takes::Signed(openapi::partner_report),
+        answers: Answers::List("PartnerLabel"),
+        refuses: &[
+            (401, "SIGNATURE_NOT_ACCEPTED"),
+            (404, "NO_LEAK_PARTNERS"),
+            (408, "BODY_TIMEOUT"),
+            TOO_MUCH,
+            (503, "UNAVAILABLE"),
+            (503, "NOT_CONFIGURED"),
+        ],
+        run: run!(leaks::github),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/leaks",
+        name: "reportLeaks",
+        scope: LEAKS,
+        summary: "Texts that one's own pipelines found: those that are keys are dealt with by their `on_leak`",
+        query: &[],
+        takes: Takes::Json(openapi::leaks),
+        answers: Answers::Json(200, "ReportedLeaks"),
+        refuses: &[(408, "BODY_TIMEOUT"), TOO_MUCH],
+        run: run!(leaks::report),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/v1/keys/{id}/leak-response",
+        name: "respondToLeak",
+        scope: LEAKS,
+        summary: "Revoke a key, replace its secret or disable it, collect what it was used for since, and open an incident; a new key text is shown this once",
+        query: &[],
+        takes: Takes::Creation(openapi::leak_response),
+        answers: Answers::Json(200, "LeakResponse"),
+        refuses: &[NO_SUCH_KEY, REVOKED, (409, "ROTATION_IN_PROGRESS"), REUSED],
+        run: run!(incidents::respond),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/incidents",
+        name: "listIncidents",
+        scope: LEAKS,
+        summary: "Incidents, the newest first",
+        query: &[openapi::LIMIT, openapi::CURSOR, openapi::OF_KEY, openapi::OPEN],
+        takes: Takes::Nothing,
+        answers: Answers::Json(200, "Incidents"),
+        refuses: &[],
+        run: run!(incidents::list),
+    },
+    Endpoint {
+        method: "GET",
+        path: "/v1/incidents/{incident}",
+        name: "getIncident",
+        scope: LEAKS,
+        summary: "One incident: where the key was found, what was done, what remains to be done",
+        query: &[openapi::WRITTEN],
+        takes: Takes::Nothing,
+        answers: Answers::JsonOrMarkdown("Incident"),
+        refuses: &[NO_SUCH_INCIDENT],
+        run: run!(incidents::read),
+    },
+    Endpoint {
+        method: "PATCH",
+        path: "/v1/incidents/{incident}",
+        name: "updateIncident",
+        scope: LEAKS,
+        summary: "Tick steps off, add a note, close it or open it again",
+        query: &[],
+        takes: Takes::Json(openapi::incident_change),
+        answers: Answers::Json(200, "Incident"),
+        refuses: &[NO_SUCH_INCIDENT],
+        run: run!(incidents::update),
     },
 ];
 

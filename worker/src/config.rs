@@ -7,6 +7,7 @@ use keyward::audit::AuditKeys;
 use keyward::error::Invalid;
 use keyward::foreign::Prefix;
 use keyward::key::{TagKeys, is_word};
+use keyward::leak::Partners;
 use keyward::network::is_origin;
 use keyward::record::StoredKey;
 use keyward::root::{Peppers, Purpose, RootSecret};
@@ -44,6 +45,8 @@ pub struct Config {
     pub audit: AuditKeys,
     /// `KEYWARD_FOREIGN_PREFIXES`: how imported keys of other systems begin, `sk_live_:live,sk_test_:test`.
     pub foreign: Vec<Prefix>,
+    /// `KEYWARD_LEAK_PARTNERS`: the public keys that reports of leaks may be signed with, as GitHub publishes them.
+    pub partners: Option<Partners>,
     /// `KEYWARD_FAULT`: a fault that tests ask for.
     #[cfg(feature = "fault-injection")]
     pub fault: Option<String>,
@@ -124,6 +127,10 @@ impl Config {
         let foreign = text(env, "KEYWARD_FOREIGN_PREFIXES").unwrap_or_default();
         let foreign = Prefix::read_all(&foreign, &brand, &environments)
             .map_err(|problem| format!("KEYWARD_FOREIGN_PREFIXES, such as sk_live_:live,sk_test_:test: {problem}"))?;
+        let partners =
+            text(env, "KEYWARD_LEAK_PARTNERS").map(|json| Partners::read(&json)).transpose().map_err(|problem| {
+                format!("KEYWARD_LEAK_PARTNERS is not the list of public keys that GitHub publishes: {problem}")
+            })?;
         Ok(Self {
             peppers: Peppers::new(&root, &retired),
             audit: AuditKeys::new(&root, &retired),
@@ -139,6 +146,7 @@ impl Config {
             environments,
             tags,
             foreign,
+            partners,
             #[cfg(feature = "fault-injection")]
             fault: text(env, "KEYWARD_FAULT"),
             first_key,

@@ -729,7 +729,7 @@ impl Isolate {
     }
 
     /// The first management key becomes an ordinary one when it is first used, if no other was ever stored.
-    async fn adopt(&self, id: &str, request_id: &str) -> Result<Option<Box<StoredKey>>, JsValue> {
+    pub async fn adopt(&self, id: &str, request_id: &str) -> Result<Option<Box<StoredKey>>, JsValue> {
         let Some(first) = self.config.first_key.as_ref().filter(|first| first.record.id == id) else { return Ok(None) };
         match self.to_project(&ToProject::Adopt { id: id.to_owned() }).await? {
             FromProject::Adoption { allowed: true } => {}

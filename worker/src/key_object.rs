@@ -261,6 +261,8 @@ impl KeyObject {
                 let step = rotation::end(&key, ending, force, &self.seen()?.secrets, &by, now);
                 self.take(key, step, now)?
             }
+            ToKey::Leaked { found, by } => self.leaked(key, found, &by, now)?,
+            ToKey::Evidence { since, secret } => self.evidence_since(&key, since, secret, now)?,
         })
     }
 
@@ -415,7 +417,7 @@ impl KeyObject {
     }
 
     /// Everything that is known of its use, reported or not.
-    fn seen(&self) -> Result<Use, StorageError> {
+    pub(crate) fn seen(&self) -> Result<Use, StorageError> {
         let mut seen = self.used()?;
         seen.add(&self.touched.borrow());
         Ok(seen)

@@ -11,6 +11,7 @@
 //! | [`relay`], [`sessions`] | calls to routes; who may begin them from a browser |
 //! | [`routes`], [`route_table`] | the endpoints about routes; the routes as an edge holds them |
 //! | [`webhooks`] | the endpoints about webhooks |
+//! | [`leaks`], [`incidents`] | the endpoints that are told of leaks; the answer to one, and what remains to be done |
 //! | [`key_object`], [`project_object`], [`route_object`], [`webhook_object`] | the Durable Objects; [`messages`] is what is said to them |
 //!
 //! `entry.js` is the module that the runtime loads; it holds what cannot be said from wasm.
@@ -26,13 +27,17 @@ mod edge;
 mod faults;
 mod host;
 mod import;
+mod incidents;
+mod key_leak;
 mod key_object;
 mod key_usage;
 mod key_watch;
 mod keys;
+mod leaks;
 mod messages;
 pub mod openapi;
 mod outbox;
+mod project_incidents;
 mod project_object;
 mod project_routes;
 mod project_webhooks;

@@ -75,6 +75,21 @@ pub enum ToKey {
     EndRotation { ending: Ending, force: bool, by: Actor, held: Vec<Scope> },
     /// What the last change comes to. Answers `Changed` or `Absent`.
     Settled,
+    /// Texts that were found in the open and may be this key's. Answers `Leaked` or `Absent`.
+    Leaked { found: Vec<Found>, by: Actor },
+    /// How the key was used since, or since the secret of that number, or else the current one, was made. Answers `Evidence` or
+    /// `Absent`.
+    Evidence { since: Option<Instant>, secret: Option<u32> },
+}
+
+/// A text that was found in the open.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Found {
+    /// Its digests, under every root secret that the edge has.
+    pub presented: Vec<Digest>,
+    pub brand: String,
+    pub environment: String,
+    pub sightings: Vec<Value>,
 }
 
 /// What is to be judged of a caller.
@@ -137,6 +152,16 @@ pub enum FromKey {
     Invalid {
         field: String,
         problem: String,
+    },
+    /// Of each text that was found `{action, incident_id}`, the latter none where the secret had ended before it was first
+    /// reported; none where the text is not this key's.
+    Leaked {
+        leaks: Vec<Value>,
+    },
+    Evidence {
+        secret: u32,
+        since: Instant,
+        evidence: Value,
     },
     /// Another key has that id; or the idempotency key was used for something else.
     Taken,
@@ -240,6 +265,13 @@ pub enum ToProject {
     /// The webhook as it is, and the news after this position, or after those that are older than it; none while it is not active.
     /// Answers `News`.
     News { name: String, made_at: Instant, after: Option<u64>, limit: u32 },
+    /// A page of the incidents, newest first, from before `before`. Answers `Page`.
+    Incidents { limit: u32, before: Option<u64>, key_id: Option<String>, status: Option<String> },
+    /// One incident, after this change if there is one, as it is shown, or as Markdown. Answers `Incident` or `IncidentRefused`.
+    Incident { id: String, change: Option<Value>, markdown: bool, by: Actor },
+    /// An answer to the leak of a secret of a key ([`keyward::incident::Response::told`]), which opens an incident or goes on with
+    /// one. Answers `Incident`.
+    Respond { response: Value, by: Actor },
 }
 
 /// A change of a route's secrets.
@@ -392,6 +424,14 @@ pub enum FromProject {
     },
     NoWebhook,
     WebhookRefused {
+        field: String,
+        problem: String,
+    },
+    /// An incident as it is shown, or its Markdown; none where there is no such.
+    Incident {
+        incident: Option<Value>,
+    },
+    IncidentRefused {
         field: String,
         problem: String,
     },

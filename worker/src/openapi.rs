@@ -37,6 +37,8 @@ pub enum Takes {
     Question(Describe),
     /// JSON lines.
     Lines(Describe),
+    /// A partner's report, with its signature.
+    Signed(Describe),
 }
 
 type Describe = fn() -> Value;
@@ -47,6 +49,10 @@ pub enum Answers {
     Lines(&'static str),
     /// JSON, or CSV where the query asks for it.
     JsonOrCsv(&'static str),
+    /// JSON, or Markdown where the query asks for it.
+    JsonOrMarkdown(&'static str),
+    /// A JSON list.
+    List(&'static str),
     /// Plain text.
     Text,
 }
@@ -110,6 +116,21 @@ pub const FORMAT: Query = Query {
     name: "format",
     about: "How it is written",
     schema: || json!({"enum": ["json", "csv"], "default": "json"}),
+};
+pub const WRITTEN: Query = Query {
+    name: "format",
+    about: "How it is written",
+    schema: || json!({"enum": ["json", "markdown"], "default": "json"}),
+};
+pub const OF_KEY: Query = Query {
+    name: "key_id",
+    about: "Only those of this key",
+    schema: || json!({"type": "string", "pattern": "^[0-9A-Za-z]{16}$"}),
+};
+pub const OPEN: Query = Query {
+    name: "status",
+    about: "Only those that are open, or closed",
+    schema: || json!({"enum": ["open", "closed"]}),
 };
 pub const QUIET: Query = Query {
     name: "quiet_seconds",
@@ -194,6 +215,24 @@ pub fn replay() -> Value {
     schema
 }
 
+/// What a partner sends; what it adds to its own format is passed over.
+pub fn partner_report() -> Value {
+    let token = json!({"type": "object", "properties": {"token": {"type": "string"}, "type": {"type": "string"}, "url": {"type": ["string", "null"]}, "source": {"type": ["string", "null"]}}, "required": ["token", "type"]});
+    json!({"type": "array", "maxItems": keyward::leak::MOST_TOKENS, "items": token})
+}
+
+pub fn leaks() -> Value {
+    described(crate::leaks::own)
+}
+
+pub fn leak_response() -> Value {
+    described(crate::incidents::response)
+}
+
+pub fn incident_change() -> Value {
+    described(keyward::incident::Change::take)
+}
+
 pub fn outcomes() -> Value {
     described(crate::usage::reports)
 }
@@ -247,6 +286,9 @@ pub async fn serve(call: &Call<'_>) -> Answer {
 fn path_parameter(name: &str) -> Value {
     let (about, schema) = match name {
         "id" => ("Id of the key", json!({"type": "string", "pattern": "^[0-9A-Za-z]{16}$"})),
+        "incident" => {
+            ("Id of the incident", json!({"type": "string", "pattern": "^inc_[0-9A-Za-z]{16}_[1-9][0-9]{0,8}$"}))
+        }
         "slot" => ("Where the secret stands", json!({"enum": keyward::slots::Slot::NAMES})),
         _ => ("Its name", json!({"type": "string", "pattern": keyward::route::NAME.pattern})),
     };
@@ -266,6 +308,7 @@ fn operation(endpoint: &Description) -> Value {
             Some(("application/json", describe(), true))
         }
         Takes::MaybeJson(describe) | Takes::MaybeCreation(describe) => Some(("application/json", describe(), false)),
+        Takes::Signed(describe) => Some(("application/json", describe(), true)),
         Takes::Lines(describe) => {
             // To OpenAPI 3.1 a body of lines is a text; what each of them holds stands beside it.
             let lines = json!({"type": "string", "minLength": 1, "description": "One such object on each line", "x-line": describe()});
@@ -287,12 +330,28 @@ fn operation(endpoint: &Description) -> Value {
             json!({"enum": ["no-cache"]}),
         ));
     }
+    if matches!(endpoint.takes, Takes::Signed(_)) {
+        let mut needed = |name: &str, about: &str| {
+            let mut parameter = header(name, about, json!({"type": "string"}));
+            parameter["required"] = true.into();
+            parameters.push(parameter);
+        };
+        needed("Github-Public-Key-Identifier", "Which of the configured public keys signed");
+        needed("Github-Public-Key-Signature", "Base64 of the DER of its ECDSA signature (P-256, SHA-256) of the body");
+    }
     let (status, success) = match endpoint.answers {
         Answers::Json(status, schema) => (status, json!({"application/json": {"schema": reference(schema)}})),
         Answers::JsonOrCsv(schema) => (
             200,
             json!({"application/json": {"schema": reference(schema)}, "text/csv": {"schema": {"type": "string"}}}),
         ),
+        Answers::JsonOrMarkdown(schema) => (
+            200,
+            json!({"application/json": {"schema": reference(schema)}, "text/markdown": {"schema": {"type": "string"}}}),
+        ),
+        Answers::List(schema) => {
+            (200, json!({"application/json": {"schema": {"type": "array", "items": reference(schema)}}}))
+        }
         Answers::Text => (200, json!({"text/plain": {"schema": {"type": "string"}}})),
         Answers::Lines(schema) => {
             (200, json!({"application/jsonl": {"schema": {"type": "string", "x-line": reference(schema)}}}))
@@ -457,8 +516,10 @@ mod tests {
     fn every_answer_has_its_schema() {
         let schemas: Value = serde_json::from_str(SCHEMAS).unwrap();
         for endpoint in DESCRIPTIONS {
-            let (Answers::Json(_, name) | Answers::Lines(name) | Answers::JsonOrCsv(name)) = endpoint.answers else {
-                continue;
+            let name = match endpoint.answers {
+                Answers::Json(_, name) | Answers::Lines(name) | Answers::JsonOrCsv(name) => name,
+                Answers::JsonOrMarkdown(name) | Answers::List(name) => name,
+                Answers::Text => continue,
             };
             assert!(schemas[name].is_object(), "{name}");
         }

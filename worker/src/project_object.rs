@@ -1,7 +1,8 @@
 //! `ProjectObject`: what the project knows of all its keys. Contract: it decides nothing about a key; it keeps the index
 //! and the log in the order in which events arrive, each event once, the log chained so that altering it shows; it alone says
-//! whether the first management key may still be adopted, and what an idempotency key stands for. The routes
-//! and the webhooks are its own ([`crate::project_routes`], [`crate::project_webhooks`]).
+//! whether the first management key may still be adopted, and what an idempotency key stands for. The routes,
+//! the webhooks and the incidents are its own ([`crate::project_routes`], [`crate::project_webhooks`],
+//! [`crate::project_incidents`]).
 //!
 //! Why that holds: the events of one message are written in one synchronous transaction with the highest number seen of
 //! their key's object, so that a repeated delivery finds its number and changes nothing; a row of the log is chained to the
@@ -12,11 +13,11 @@ use crate::edge::Isolate;
 use crate::host::clock;
 use crate::messages::{Filter, FromProject, ToProject};
 use crate::storage::{StorageError, Store, bound, number, text};
-use crate::{project_routes, project_webhooks};
+use crate::{project_incidents, project_routes, project_webhooks};
 use keyward::audit::{AuditKeys, Checker, Head, Row};
 use keyward::evidence::Use;
 use keyward::idempotency::{Asked, REMEMBERED_SECONDS};
-use keyward::life::Event;
+use keyward::life::{Event, EventKind};
 use keyward::record::{Record, ShownSecret, Stage, Status};
 use keyward::safety::{Used, findings};
 use keyward::time::Instant;
@@ -54,6 +55,9 @@ const TABLES: [&str; 11] = [
     "CREATE TABLE IF NOT EXISTS adopted (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS asked (key TEXT PRIMARY KEY, request TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID",
 ];
+
+/// What a list shows of a row, if anything.
+pub(crate) type Show<'a> = dyn Fn(&[SqlStorageValue]) -> Result<Option<Value>, StorageError> + 'a;
 
 /// Rows of the log that are read at a time.
 const PAGE: usize = 500;
@@ -93,7 +97,8 @@ impl ProjectObject {
         }
         let older = self.store.exists("keys")?;
         self.store.transact(|| {
-            TABLES.iter().chain(&project_routes::TABLES).chain(&project_webhooks::TABLES).try_for_each(|table| self.store.run(table, vec![]))?;
+            let others = [&project_routes::TABLES[..], &project_webhooks::TABLES, &project_incidents::TABLES];
+            TABLES.iter().chain(others.into_iter().flatten()).try_for_each(|table| self.store.run(table, vec![]))?;
             if older {
                 self.store.run(
                     "INSERT INTO key_index (position, id, name, owner, environment, status, record, secrets) SELECT position, id, json_extract(record, '$.name'), json_extract(record, '$.owner'), json_extract(record, '$.environment'), json_extract(record, '$.status'), record, '[]' FROM keys",
@@ -161,6 +166,11 @@ impl ProjectObject {
                 self.stop_webhook(&name, made_at, updated_at, config)
             }
             ToProject::News { name, made_at, after, limit } => self.news(&name, made_at, after, limit, config),
+            ToProject::Incidents { limit, before, key_id, status } => {
+                self.incidents(limit, before, key_id.as_deref(), status.as_deref())
+            }
+            ToProject::Incident { id, change, markdown, by } => self.one_incident(&id, change, markdown, &by, config),
+            ToProject::Respond { response, by } => self.respond(&response, &by, config),
         }
     }
 
@@ -210,6 +220,9 @@ impl ProjectObject {
         }
         if event.kind.is_logged() || event.kind.is_news() {
             self.announce(event.kind.as_str(), id, event.at, || webhook::told(event))?;
+        }
+        if event.kind == EventKind::LEAKED {
+            self.sighted(event, keys)?;
         }
         if record.is_management() {
             self.store.run("INSERT OR IGNORE INTO adopted (one, id) VALUES (1, ?)", vec![id.into()])?;
@@ -366,7 +379,7 @@ impl ProjectObject {
         );
         values.push(SqlStorageValue::Integer(i64::from(limit) + 1));
         let now = clock();
-        self.page(&query, values, limit, |row| {
+        self.page(&query, values, limit, &|row| {
             let (record, secrets): (Record, Vec<ShownSecret>) = (parsed(&row[1])?, parsed(&row[2])?);
             let used: Option<Use> = optional(&row[3])?;
             let mut shown = record.shown_with(&secrets, now);
@@ -381,7 +394,7 @@ impl ProjectObject {
             "SELECT position, entry FROM chain WHERE position < ? ORDER BY position DESC LIMIT ?",
             vec![before, SqlStorageValue::Integer(i64::from(limit) + 1)],
             limit,
-            |row| {
+            &|row| {
                 let mut entry: Value = parsed(&row[1])?;
                 entry["position"] = number(&row[0])?.into();
                 Ok(Some(entry))
@@ -401,7 +414,7 @@ impl ProjectObject {
             "SELECT position, record, secrets, used FROM key_index WHERE position < ? ORDER BY position DESC LIMIT ?",
             vec![before, SqlStorageValue::Integer(i64::from(limit) + 1)],
             limit,
-            |row| {
+            &|row| {
                 let (record, secrets): (Record, Vec<ShownSecret>) = (parsed(&row[1])?, parsed(&row[2])?);
                 let used: Use = optional(&row[3])?.unwrap_or_default();
                 let others = self.store.rows(
@@ -504,12 +517,13 @@ impl ProjectObject {
     }
 
     /// A page of what `query` finds, whose first column is the position and whose limit is one row more than `limit`.
-    fn page(
+    pub(crate) fn page(
         &self,
         query: &str,
         values: Vec<SqlStorageValue>,
         limit: u32,
-        show: impl Fn(&[SqlStorageValue]) -> Result<Option<Value>, StorageError>,
+        // Not one for each list: that is five times the same code.
+        show: &Show<'_>,
     ) -> Result<FromProject, StorageError> {
         let rows = self.store.rows(query, values)?;
         let (shown, more) = rows.split_at(rows.len().min(limit as usize));
@@ -539,7 +553,7 @@ fn parsed<T: DeserializeOwned>(column: &SqlStorageValue) -> Result<T, StorageErr
     crate::read::read(text(column)?).map_err(|e| StorageError(e.to_string()))
 }
 
-fn optional<T: DeserializeOwned>(column: &SqlStorageValue) -> Result<Option<T>, StorageError> {
+pub(crate) fn optional<T: DeserializeOwned>(column: &SqlStorageValue) -> Result<Option<T>, StorageError> {
     match column {
         SqlStorageValue::Null => Ok(None),
         column => parsed(column).map(Some),
@@ -547,6 +561,6 @@ fn optional<T: DeserializeOwned>(column: &SqlStorageValue) -> Result<Option<T>, 
 }
 
 /// The UTC day of an instant: that a key was used on a day is what the index is told.
-fn day(at: Option<Instant>) -> Value {
+pub(crate) fn day(at: Option<Instant>) -> Value {
     at.map_or(Value::Null, |at| at.to_string()[..10].into())
 }

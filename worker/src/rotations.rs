@@ -8,6 +8,7 @@ use crate::response::{Problem, answer, json};
 use keyward::error::Invalid;
 use keyward::evidence::Evidence;
 use keyward::fields::Fields;
+use keyward::idempotency::Asked;
 use keyward::key::Key;
 use keyward::rotation::{Activate, DEFAULT_GRACE, DEFAULT_QUIET, Ending, MOST_GRACE, Terms};
 use serde_json::{Value, json};
@@ -33,16 +34,7 @@ pub async fn begin(call: &Call<'_>) -> Answer {
     let mut fields = Fields::of(body)?;
     let terms = terms(&mut fields)?;
     fields.end()?;
-    let asked_as = asked(call, &text)?;
-    let (id, isolate) = (call.key_id()?, call.isolate);
-    let record = match isolate.to_key(id, &ToKey::Read).await {
-        Ok(FromKey::Record { record, .. }) => record,
-        Ok(FromKey::Absent) => return Err(Problem::no_such_key()),
-        _ => return Err(Problem::unavailable()),
-    };
-    let key = Key::renew(&record.brand, &record.environment, id, &mut random)?;
-    let digest = isolate.config.peppers.digest(&key.parts());
-    let message = ToKey::Rotate { terms, digest, asked_as, by: call.actor(), held: call.held() };
+    let (message, key) = begun(call, terms, asked(call, &text)?).await?;
     match told(call, &message).await? {
         FromKey::Changed(changed) => {
             let body = json!({
@@ -59,6 +51,19 @@ pub async fn begin(call: &Call<'_>) -> Answer {
         }
         other => Err(unchanged(other)),
     }
+}
+
+/// A new secret for the key in the path, and what its authority is asked to take it.
+pub async fn begun(call: &Call<'_>, terms: Terms, asked_as: Option<Asked>) -> Result<(ToKey, Key), Problem> {
+    let (id, isolate) = (call.key_id()?, call.isolate);
+    let record = match isolate.to_key(id, &ToKey::Read).await {
+        Ok(FromKey::Record { record, .. }) => record,
+        Ok(FromKey::Absent) => return Err(Problem::no_such_key()),
+        _ => return Err(Problem::unavailable()),
+    };
+    let key = Key::renew(&record.brand, &record.environment, id, &mut random)?;
+    let digest = isolate.config.peppers.digest(&key.parts());
+    Ok((ToKey::Rotate { terms, digest, asked_as, by: call.actor(), held: call.held() }, key))
 }
 
 /// `GET /v1/keys/{id}/rotations/current`
