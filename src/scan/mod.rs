@@ -12,10 +12,11 @@ pub mod export;
 mod pattern;
 mod plausible;
 mod prefilter;
+mod stream;
+mod tell;
 #[cfg(test)]
 mod tests;
 
-use crate::crypto::{sha256, to_hex};
 use crate::key::KeyText;
 use checks::Check;
 use context::Assigned;
@@ -25,24 +26,13 @@ use prefilter::Prefilter;
 use serde::Serialize;
 use std::cell::{OnceCell, RefCell};
 
+pub use stream::{Binary, Report, Stream};
+pub use tell::Finding;
+
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
-/// Bytes that are looked at together.
-const WINDOW: usize = 1 << 20;
-/// What a credential and what belongs to it may have in bytes; a match that is longer is found by its beginning.
-const OVERLAP: usize = 16 << 10;
-/// What may stand before an anchor and belong to its credential.
-const LOOK_BACK: usize = 4 << 10;
 /// How far before an anchor a credential begins at most.
 const MOST_BEFORE: usize = 200;
-/// Findings of one text; what more there is is counted.
-const MOST_FINDINGS: usize = 10_000;
-/// Bytes that tell text from what is none.
-const SNIFFED: usize = 8_000;
-/// Bytes of a line that are shown on either side of a finding.
-const EXCERPT: usize = 60;
-/// What allows a finding on its line.
-const ALLOWED: [&[u8]; 2] = [b"keyward:allow", b"gitleaks:allow"];
 
 /// Literals in names of secrets.
 const SECRETS: &[&str] = &[
@@ -128,57 +118,6 @@ impl Rule {
         self.anchors.iter().copied().filter(prefix)
     }
 }
-
-/// A credential in a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Which rule found it: an id of `rules.toml`, `keyward-key`, `generic-secret`, `generic-password`, `encoded-secret`.
-    pub rule: &'static str,
-    /// Whose credential it is, as far as that is known.
-    pub provider: &'static str,
-    /// What it is.
-    pub name: &'static str,
-    /// How sure that is.
-    pub confidence: Confidence,
-    /// Where it begins: bytes from the beginning of the text (of its UTF-8, where the text is UTF-16), from 0.
-    pub offset: u64,
-    /// Its bytes.
-    pub length: u32,
-    /// Line, from 1.
-    pub line: u32,
-    /// Column of its first character, in Unicode code points, from 1.
-    pub column: u32,
-    /// Lines that it spans beyond the first.
-    pub more_lines: u32,
-    /// Column behind its last character.
-    pub end_column: u32,
-    /// So much of it as may be shown.
-    pub redacted: String,
-    /// Tells it from other credentials, and does not tell what it is: the beginning of a SHA-256.
-    pub fingerprint: String,
-    /// The part of its line around it, credentials redacted and control characters replaced.
-    pub excerpt: String,
-    /// Where the redacted form begins in the excerpt, in code points, and how many it has.
-    pub excerpt_at: [u32; 2],
-    /// Why it is taken for one.
-    pub why: String,
-    /// Where its owner revokes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revoke: Option<&'static str>,
-    /// What else is to be known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<&'static str>,
-    /// The id of a key of keyward's own format.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_id: Option<String>,
-    /// The whole, for keys of keyward's own format and only where the scanner was told to keep them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-}
-
-/// Why a text was not read as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binary;
 
 /// What is done where a literal stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,22 +249,7 @@ impl Scanner {
 
     /// Begins to read a text; `path` tells of what kind it is.
     pub fn stream(&self, path: &str) -> Stream<'_> {
-        Stream {
-            scanner: self,
-            syntax: Syntax::of(path),
-            buffer: self.spare.take(),
-            filled: 0,
-            from: 0,
-            sniffed: false,
-            wide: None,
-            offset: 0,
-            line: 1,
-            column: 0,
-            findings: Vec::new(),
-            told_to: 0,
-            allowed: 0,
-            more: 0,
-        }
+        Stream::new(self, path)
     }
 
     /// All of a text at once.
@@ -573,213 +497,6 @@ impl Syntax {
     }
 }
 
-/// What came of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// In the order of the text; at most 10 000.
-    pub findings: Vec<Finding>,
-    /// How many more there are.
-    pub more: u32,
-    /// How many were allowed by a comment on their line.
-    pub allowed: u32,
-}
-
-/// One text that is read.
-pub struct Stream<'s> {
-    scanner: &'s Scanner,
-    syntax: Syntax,
-    buffer: Vec<u8>,
-    filled: usize,
-    /// Literals before this place of the buffer were looked at.
-    from: usize,
-    sniffed: bool,
-    /// A text in UTF-16, and what of it is not decoded yet.
-    wide: Option<Wide>,
-    /// Of the buffer's beginning: bytes before it, its line, and the code points of that line before it.
-    offset: u64,
-    line: u32,
-    column: u32,
-    findings: Vec<Finding>,
-    /// Where the last finding ended, in bytes of the text.
-    told_to: u64,
-    allowed: u32,
-    more: u32,
-}
-
-struct Wide {
-    big: bool,
-    rest: Vec<u8>,
-    high: Option<u16>,
-}
-
-impl Stream<'_> {
-    /// Reads on.
-    ///
-    /// # Errors
-    /// [`Binary`] where the beginning shows that this is no text.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Binary> {
-        while !bytes.is_empty() {
-            let room = self.room();
-            let count = room.len().min(bytes.len());
-            room[..count].copy_from_slice(&bytes[..count]);
-            self.take(count)?;
-            bytes = &bytes[count..];
-        }
-        Ok(())
-    }
-
-    /// Where the next bytes of the text are to be written: never empty.
-    pub fn room(&mut self) -> &mut [u8] {
-        self.buffer.resize(WINDOW, 0);
-        &mut self.buffer[self.filled..]
-    }
-
-    /// Takes so many bytes that were written into [`Stream::room`].
-    ///
-    /// # Errors
-    /// As [`Stream::push`].
-    pub fn take(&mut self, count: usize) -> Result<(), Binary> {
-        let end = (self.filled + count).min(self.buffer.len());
-        if self.wide.is_some() {
-            let bytes = self.buffer[self.filled..end].to_vec();
-            self.widen(&bytes);
-            return Ok(());
-        }
-        self.filled = end;
-        if !self.sniffed && self.filled >= SNIFFED {
-            self.sniff()?;
-        }
-        if self.filled == WINDOW {
-            self.look(false);
-        }
-        Ok(())
-    }
-
-    /// Everything that was found, at the end of the text.
-    ///
-    /// # Errors
-    /// As [`Stream::push`].
-    pub fn end(mut self) -> Result<Report, Binary> {
-        if !self.sniffed {
-            self.sniff()?;
-        }
-        self.look(true);
-        self.scanner.spare.replace(self.buffer);
-        Ok(Report { findings: self.findings, more: self.more, allowed: self.allowed })
-    }
-
-    /// Tells UTF-16, by its mark or by its zeros, and what is no text at all.
-    fn sniff(&mut self) -> Result<(), Binary> {
-        self.sniffed = true;
-        let head = &self.buffer[..self.filled.min(SNIFFED)];
-        let zeros = |odd: usize| {
-            head.chunks_exact(2).filter(|pair| pair[odd] == 0 && pair[1 - odd] != 0).count() * 10 > head.len() * 4
-        };
-        let big = match head {
-            [0xff, 0xfe, ..] => false,
-            [0xfe, 0xff, ..] => true,
-            _ if !head.contains(&0) => return Ok(()),
-            _ if zeros(1) => false,
-            _ if zeros(0) => true,
-            _ => return Err(Binary),
-        };
-        let bytes = self.buffer[..self.filled].to_vec();
-        self.filled = 0;
-        self.wide = Some(Wide { big, rest: Vec::new(), high: None });
-        self.widen(&bytes);
-        Ok(())
-    }
-
-    /// Decodes UTF-16 into the buffer; what is none becomes U+FFFD.
-    fn widen(&mut self, bytes: &[u8]) {
-        let Some(mut wide) = self.wide.take() else { return };
-        wide.rest.extend_from_slice(bytes);
-        let units = wide.rest.chunks_exact(2).map(|pair| {
-            let pair = [pair[0], pair[1]];
-            if wide.big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
-        });
-        let mut units: Vec<u16> = wide.high.into_iter().chain(units).collect();
-        wide.high = units.pop_if(|unit| (0xd800..0xdc00).contains(unit));
-        wide.rest = wide.rest.split_off(wide.rest.len() & !1);
-        // The mark of the order is no letter of the text.
-        if self.offset == 0 && self.filled == 0 && units.first() == Some(&0xfeff) {
-            units.remove(0);
-        }
-        for letter in char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)) {
-            if self.filled + 4 > WINDOW {
-                self.look(false);
-            }
-            self.buffer.resize(WINDOW, 0);
-            self.filled += letter.encode_utf8(&mut self.buffer[self.filled..]).len();
-        }
-        self.wide = Some(wide);
-    }
-
-    /// Looks at what the buffer holds and, where more is to come, keeps its end.
-    fn look(&mut self, last: bool) {
-        let text = &self.buffer[..self.filled];
-        let limit = if last { text.len() } else { text.len() - OVERLAP };
-        let mut found = Vec::new();
-        let scanner = self.scanner;
-        scanner.prefilter.find(&text[..text.len().min(limit + OVERLAP / 2)], self.from, |at, literal| {
-            if at < limit {
-                let (name, uses) = (scanner.prefilter.literal(literal), &scanner.uses[literal]);
-                uses.iter().for_each(|of| scanner.look(text, at, name, *of, self.syntax, &mut found));
-            }
-        });
-        let found = best(found);
-        let spans: Vec<(usize, usize, String)> =
-            found.iter().map(|found| (found.start, found.end, redacted(found, text))).collect();
-        let mut place = Place { at: 0, line: self.line, column: self.column };
-        for (number, found) in found.iter().enumerate() {
-            let offset = self.offset + found.start as u64;
-            if offset < self.told_to {
-                continue;
-            }
-            self.told_to = self.offset + found.end as u64;
-            place.go(text, found.start);
-            if is_allowed(text, found.start, found.end) {
-                self.allowed += 1;
-            } else if self.findings.len() == MOST_FINDINGS {
-                self.more += 1;
-            } else {
-                self.findings.push(told(found, number, &spans, text, place, offset, scanner.keep));
-            }
-        }
-        if !last {
-            let kept = limit.saturating_sub(LOOK_BACK);
-            place.go(text, kept);
-            (self.line, self.column) = (place.line, place.column);
-            self.buffer.copy_within(kept..self.filled, 0);
-            self.filled -= kept;
-            self.offset += kept as u64;
-            self.from = limit - kept;
-        }
-    }
-}
-
-/// A place in the buffer, as an editor tells it.
-#[derive(Clone, Copy)]
-struct Place {
-    at: usize,
-    line: u32,
-    /// Code points before it in its line.
-    column: u32,
-}
-
-impl Place {
-    /// Goes on to `to`; a place that was passed stays.
-    fn go(&mut self, text: &[u8], to: usize) {
-        let Some(passed) = text.get(self.at..to) else { return };
-        let lines = passed.iter().filter(|byte| **byte == b'\n').count();
-        let tail = passed.iter().rposition(|byte| *byte == b'\n').map_or(passed, |place| &passed[place + 1..]);
-        let points = tail.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u32;
-        self.column = if lines > 0 { points } else { self.column + points };
-        self.line += lines as u32;
-        self.at = to;
-    }
-}
-
 impl Found {
     /// Whether it says more than another one that it overlaps: of the same letters, a name or a shape, whichever takes in more
     /// around them; else the shape before the name, then the longer one, then the rule with the longer anchor.
@@ -810,173 +527,4 @@ fn best(mut found: Vec<Found>) -> Vec<Found> {
         }
     }
     kept
-}
-
-fn is_allowed(text: &[u8], start: usize, end: usize) -> bool {
-    let line = text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
-    let after = text[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |place| end + place);
-    // A bundle of one line cannot be allowed whole by one word in it.
-    let line = &text[line.max(start.saturating_sub(1_000))..after.min(end + 1_000)];
-    ALLOWED.iter().any(|allowed| line.windows(allowed.len()).any(|part| part.eq_ignore_ascii_case(allowed)))
-}
-
-/// So much as tells its owner which it is: the prefix, and two letters of what is long.
-fn redacted(found: &Found, text: &[u8]) -> String {
-    if let What::Own { redacted, .. } = &found.what {
-        return redacted.clone();
-    }
-    let secret = String::from_utf8_lossy(&text[found.start..found.end]);
-    let prefix = match &found.what {
-        What::Rule { name: None, .. } if secret.starts_with("-----") => {
-            return "-----BEGIN … PRIVATE KEY-----".to_owned();
-        }
-        // What every credential of its kind begins with.
-        What::Rule { rule, .. } => {
-            let begins = rule.anchors.iter().filter(|anchor| secret.starts_with(**anchor));
-            begins.map(|anchor| anchor.len()).max().unwrap_or(0)
-        }
-        _ => 0,
-    };
-    let shown = if secret.len() - prefix >= 16 { 2 } else { 0 };
-    let shown: String = secret.chars().take(secret[..prefix].chars().count() + shown).collect();
-    format!("{shown}…")
-}
-
-/// A finding as it is told.
-fn told(
-    found: &Found,
-    number: usize,
-    spans: &[(usize, usize, String)],
-    text: &[u8],
-    place: Place,
-    offset: u64,
-    keep: bool,
-) -> Finding {
-    let secret = &text[found.start..found.end];
-    let (rule, provider, name, confidence, why) = match &found.what {
-        What::Own { .. } => (
-            "keyward-key",
-            "keyward",
-            "API key",
-            Confidence::High,
-            "known by its form, and its check digits agree".to_owned(),
-        ),
-        What::Rule { rule, name } => {
-            let proof = match rule.check {
-                Some(Check::GithubCrc32) => ", and its check digits agree",
-                Some(Check::Jwt | Check::Base64Json | Check::Macaroon | Check::AzureStorage | Check::Pem) => {
-                    ", and it decodes to one"
-                }
-                _ => "",
-            };
-            let why = match name {
-                None => format!("known by its form{proof}"),
-                Some(name) => format!("`{name}` is given a value of this form{proof}"),
-            };
-            (rule.id, rule.provider, rule.name, rule.confidence, why)
-        }
-        What::Generic { kind, name } => {
-            let bits = checks::entropy(secret);
-            let (rule, what, why) = match kind {
-                Kind::Random => (
-                    "generic-secret",
-                    "secret",
-                    format!("`{name}` is given a value that looks random ({bits:.1} bits a character)"),
-                ),
-                Kind::Password => {
-                    ("generic-password", "password", format!("`{name}` is given a value that looks like a password"))
-                }
-                Kind::Encoded => (
-                    "encoded-secret",
-                    "encoded secret",
-                    format!("`{name}` is given base64 of something that looks like a secret"),
-                ),
-            };
-            (rule, "", what, Confidence::Medium, why)
-        }
-    };
-    let of_rule = match &found.what {
-        What::Rule { rule, .. } => Some(rule),
-        _ => None,
-    };
-    let key_id = match &found.what {
-        What::Own { id, .. } => Some(id.clone()),
-        _ => None,
-    };
-    let mut end = place;
-    end.go(text, found.end);
-    let (excerpt, excerpt_at) = excerpt(number, spans, text);
-    let mut digest = to_hex(&sha256(&[rule.as_bytes(), b"\n", secret].concat()));
-    digest.truncate(20);
-    Finding {
-        rule,
-        provider,
-        name,
-        confidence,
-        offset,
-        length: secret.len() as u32,
-        line: place.line,
-        column: place.column + 1,
-        more_lines: end.line - place.line,
-        end_column: end.column + 1,
-        redacted: spans[number].2.clone(),
-        fingerprint: digest,
-        excerpt,
-        excerpt_at,
-        why,
-        revoke: of_rule.and_then(|rule| rule.revoke),
-        note: of_rule.and_then(|rule| rule.note),
-        secret: (keep && key_id.is_some()).then(|| String::from_utf8_lossy(secret).into_owned()),
-        key_id,
-    }
-}
-
-/// The part of the line around a finding, with every credential in it redacted.
-fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (String, [u32; 2]) {
-    let (start, end, _) = spans[number];
-    let stop = |byte: &u8| *byte == b'\n' || *byte == b'\r';
-    let from = text[start.saturating_sub(EXCERPT)..start]
-        .iter()
-        .rposition(stop)
-        .map_or(start.saturating_sub(EXCERPT), |place| start.saturating_sub(EXCERPT) + place + 1);
-    let to = text[end..text.len().min(end + EXCERPT)]
-        .iter()
-        .position(stop)
-        .map_or(text.len().min(end + EXCERPT), |place| end + place);
-    // Behind a block of several lines nothing is shown.
-    let to = if text[start..end].contains(&b'\n') { end } else { to };
-    let mut out = String::new();
-    let mut at = from;
-    let mut place = [0, 0];
-    let first = spans.partition_point(|(_, end, _)| *end <= from);
-    for (other, (start, end, redacted)) in
-        spans.iter().enumerate().skip(first).take_while(|(_, (start, ..))| *start < to)
-    {
-        if *start > at {
-            out.push_str(&shown(&text[at..*start]));
-        }
-        if other == number {
-            place = [out.chars().count() as u32, redacted.chars().count() as u32];
-        }
-        out.push_str(redacted);
-        at = *end;
-    }
-    if at < to {
-        out.push_str(&shown(&text[at..to]));
-    }
-    (out, place)
-}
-
-/// Text without what a terminal would obey.
-fn shown(bytes: &[u8]) -> String {
-    let plain = |letter: char| {
-        if letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            ' '
-        } else {
-            letter
-        }
-    };
-    String::from_utf8_lossy(bytes).chars().map(plain).collect()
 }
