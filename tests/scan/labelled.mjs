@@ -899,7 +899,7 @@ ownKind('npmrc-auth', 'npm', (r) => r.pick([() => checked(m('np', 'm_'), r.base6
   r.base64(30)])(), [
   ['npmrc', (v, r) => [`@${r.pick(HOSTS)}:registry=https://${host(r, 'npm')}/`,
     `//${host(r, 'npm')}/:_authToken=${v}`]],
-  ['npmrc', (v) => ['registry=https://registry.npmjs.org/', `//registry.npmjs.org/:_authToken=${v}`]],
+  ['npmrc', (v) => ['registry=https://npm.fernway.net/', `//npm.fernway.net/:_authToken=${v}`]],
   ['npmrc', (v) => [`_auth=${v}`, 'always-auth=true']],
 ]);
 ownKind('netrc-password', 'netrc', (r) => plainPassword(r), [
@@ -1331,7 +1331,7 @@ lineDecoy('call that obtains the value', [
   ['ci', () => { const v = '${{ secrets.NPM_TOKEN }}'; return [['    env:', `      NODE_AUTH_TOKEN: ${v}`], v]; }],
   ['ci', () => { const v = '${{ secrets.GITHUB_TOKEN }}'; return [['    env:', `      GITHUB_TOKEN: ${v}`], v]; }],
   ['docker', () => { const v = '--mount=type=secret,id=npm_token'; return [[`RUN ${v} npm ci`], v]; }],
-  ['npmrc', () => { const v = '${NPM_TOKEN}'; return [[`//registry.npmjs.org/:_authToken=${v}`], v]; }],
+  ['npmrc', () => { const v = '${NPM_TOKEN}'; return [[`//npm.fernway.net/:_authToken=${v}`], v]; }],
 ], 150);
 lineDecoy('type, parameter or column about a secret', [
   ['ts', (r) => { const v = 'password: string'; return [[`export interface ${capital(r.pick(NOUNS))}Login {`,
@@ -2125,7 +2125,7 @@ function lockFiles(tree, r) {
     for (const key of list(n, name)) {
       const v = version();
       packages[`node_modules/${key}`] = { version: v,
-        resolved: `https://registry.npmjs.org/${key}/-/${key.split('/').at(-1)}-${v}.tgz`,
+        resolved: `https://npm.fernway.net/${key}/-/${key.split('/').at(-1)}-${v}.tgz`,
         integrity: `sha512-${r.base64(64)}`, license: 'MIT', engines: { node: '>=18' } };
     }
     return JSON.stringify({ name: 'web', lockfileVersion: 3, requires: true, packages }, null, 2).split('\n');
