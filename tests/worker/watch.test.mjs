@@ -62,7 +62,8 @@ describe('watch', () => {
         return all.length > 0 && all;
       }, 10);
       assert.deepEqual([spike.kind, more, spike.action], ['volume_spike', [], policy], policy);
-      assert.ok(spike.seen > 5 * spike.expected && spike.probability < 0.001, JSON.stringify(spike));
+      // Of the burst, as much as had been reported when it was found.
+      assert.ok(spike.seen > 3 * spike.expected && spike.probability < 0.001, JSON.stringify(spike));
       const { data } = await heard(id, 'key.anomaly');
       assert.deepEqual([data.detail.kind, data.detail.action, data.key.id], ['volume_spike', policy, id]);
     }
