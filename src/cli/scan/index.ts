@@ -7,7 +7,7 @@ import { Blobs } from './blobs.js';
 import { sources, traced } from './bundle.js';
 import type { Finding, Outcome } from './engine.js';
 import { type Version, blobsOf, git, hasCommits, history, isShallow, staged, topOf } from './git.js';
-import { beginsAsText, onceCommitted, published, unignored } from './hygiene.js';
+import { beginsAsText, isExample, onceCommitted, published, unignored } from './hygiene.js';
 import { BATCH, Pool } from './pool.js';
 import { type Located, type Scan, json, painter, plural, sarif, size, summary, text } from './report.js';
 import { type Skipped, holdsVariables, repositoryOf, walk } from './tree.js';
@@ -138,7 +138,8 @@ function habits(root: string, variables: [path: string, name: string, ignored: b
   for (const entry of once) {
     const [id = '', author = '', date = '', ...paths] = entry.split('\0').map((part) => part.replace(/^\n+/, ''));
     for (const path of paths) {
-      if (path && holdsVariables(path.split('/').pop() ?? '') && !known.has(path)) scan.findings.push(...[onceCommitted(path, { id, author, date: date.trim() })].filter(() => !/\.(example|sample|template|dist)$/.test(path)));
+      const file = path.split('/').pop() ?? '';
+      if (holdsVariables(file) && !isExample(file) && !known.has(path)) scan.findings.push(onceCommitted(path, { id, author, date: date.trim() }));
     }
   }
 }
