@@ -66,6 +66,15 @@ describe('usage', () => {
     assert.equal((await usage(id)).calls, 47, 'and never more');
   });
 
+  test('a key is reported when its own calls have paused, however often another one is called', async () => {
+    const { id, key } = await keyward.create();
+    for (let i = 0; i < 30; i += 1) await keyward.authorize(key);
+    const last = Date.now();
+    // Whoever asks is a key, too, and asks without a pause.
+    while ((await usage(id)).calls < 30) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.ok(Date.now() - last < 2_500, `${Date.now() - last} ms`);
+  });
+
   test('the last calls are told one by one, with networks instead of addresses, and outlive the process', async () => {
     const { id, key } = await keyward.create();
     for (let i = 0; i < 130; i += 1) await keyward.authorize(key, '', from(`192.0.2.${i % 200}`));

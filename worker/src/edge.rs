@@ -837,7 +837,9 @@ impl Isolate {
                 let last = seen.used.borrow().last_used();
                 let again = last.map(|last| last.plus_millis(REPORT_MS)).filter(|again| now < *again && now < end);
                 if let Some(again) = again {
-                    unreported.push_back((again, seen));
+                    // In its place: behind a key that is called all the time it would wait for that one.
+                    let place = unreported.partition_point(|(due, _)| *due <= again);
+                    unreported.insert(place, (again, seen));
                     continue;
                 }
                 seen.waits.set(false);
