@@ -53,33 +53,52 @@ async function esbuild(options) {
   await build({ bundle: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'warning', ...options });
 }
 
-/** dist/: the npm package. */
-async function buildPackage() {
+/** What only prepares for later does nothing by itself: bundlers may leave it out where nobody asks for it. */
+const pure = (glue) => glue.replaceAll(/= (\(typeof FinalizationRegistry[^;]+);/gs, '= /* @__PURE__ */ (() => $1)();').replaceAll(/= new (TextDecoder|TextEncoder)\(/g, '= /* @__PURE__ */ new $1(');
+
+/** dist/: the npm package's core. */
+export async function buildPackage() {
   cargo('core for JavaScript', ['-p', 'keyward', '--features', 'js', '--lib', '--crate-type', 'cdylib']);
-  const dist = join(root, 'dist');
+  const [dist, source] = [join(root, 'dist'), join(root, 'src', 'js')];
   const wasm = compiled('keyward');
-  if (!stale(join(dist, 'index.d.ts'), [wasm, join(root, 'src', 'js'), bindgen])) return;
+  if (!stale(join(dist, 'index.d.ts'), [wasm, source, bindgen])) return;
   const end = step('npm package');
   const work = join(root, 'build', 'package');
   glue('web', wasm, work, 'core');
   rmSync(dist, { recursive: true, force: true });
-  mkdirSync(dist, { recursive: true });
+  mkdirSync(join(dist, 'cjs'), { recursive: true });
   copyFileSync(join(work, 'core_bg.wasm'), join(dist, 'keyward.wasm'));
-  for (const entry of ['node', 'browser', 'workerd']) {
-    await esbuild({
-      entryPoints: [join(root, 'src', 'js', `${entry}.ts`)],
-      outfile: join(dist, `${entry}.js`),
-      alias: { 'keyward-core': join(work, 'core.js') },
-      external: ['node:*', '*.wasm'],
-      platform: entry === 'node' ? 'node' : 'neutral',
+  const core = join(work, 'core.js');
+  writeFileSync(core, pure(readFileSync(core, 'utf8')));
+  const bytes = join(work, 'bytes.js');
+  writeFileSync(bytes, `export default '${readFileSync(join(work, 'core_bg.wasm')).toString('base64')}';\n`);
+  const entry = (name, from, outfile, format = 'esm') =>
+    esbuild({
+      entryPoints: [join(source, `${name}.ts`)],
+      outfile: join(dist, outfile),
+      format,
+      alias: { 'keyward-core': core, 'keyward-source': join(source, 'source', `${from}.ts`), 'keyward-bytes': bytes },
+      external: ['*.wasm'],
+      // For Node, the names that it exports are written where Node's own reader of CommonJS looks for them.
+      platform: format === 'cjs' ? 'node' : 'neutral',
     });
-  }
-  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'src', 'js')], { what: 'TypeScript' });
-  end(`core ${size(join(dist, 'keyward.wasm'))}`);
+  await entry('index', 'inline', 'index.js');
+  await entry('index', 'workerd', 'workerd.js');
+  await entry('slim', 'slim', 'slim.js');
+  await entry('index', 'inline', 'cjs/index.js', 'cjs');
+  await entry('slim', 'slim', 'cjs/slim.js', 'cjs');
+  writeFileSync(join(dist, 'cjs', 'package.json'), '{"type":"commonjs"}\n');
+  // In Node, who imports and who requires get the same instance and the same KeywardError.
+  const names = Object.keys(createRequire(import.meta.url)(join(dist, 'cjs', 'index.js')));
+  writeFileSync(join(dist, 'node.js'), `export { ${names.join(', ')} } from './cjs/index.js';\n`);
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', source], { what: 'TypeScript' });
+  for (const inner of ['instance.d.ts', 'source']) rmSync(join(dist, inner), { recursive: true });
+  for (const file of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) copyFileSync(join(dist, file), join(dist, 'cjs', file));
+  end(`core ${size(join(dist, 'keyward.wasm'))}, ${size(join(dist, 'index.js'))} in one script`);
 }
 
 /** build/scan: the leak scanner, a wasm of its own; in dist/, the command line that runs it. */
-async function buildCommand() {
+export async function buildCommand() {
   const of = { targetDir: join(root, 'target', 'scan') };
   cargo('leak scanner', ['-p', 'keyward', '--features', 'scan-js', '--lib', '--crate-type', 'cdylib'], of);
   const [out, dist] = [join(root, 'build', 'scan'), join(root, 'dist')];

@@ -4,6 +4,7 @@
 use crate::base62;
 use crate::crypto::{Mac, from_hex};
 use crate::error::{BadSecret, Invalid, Malformed};
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -22,11 +23,15 @@ pub const MIN_LENGTH: usize = 2 + 1 + 2 + TAIL;
 /// Longest key text, in bytes.
 pub const MAX_LENGTH: usize = 12 + 1 + 12 + TAIL;
 
-#[cfg(feature = "js")]
-use crc32fast::hash as crc32;
+/// Tables for one byte at a time, 1 KB in the binary; or, where a check is held to nanoseconds, for sixteen, which are made
+/// when they are first needed: 16 KB that no compression would make smaller.
 #[cfg(not(feature = "js"))]
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+#[cfg(feature = "js")]
+static CRC: std::sync::LazyLock<Crc<u32, Table<16>>> =
+    std::sync::LazyLock::new(|| Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC));
+
 fn crc32(bytes: &[u8]) -> u32 {
-    static CRC: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
     CRC.checksum(bytes)
 }
 

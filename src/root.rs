@@ -77,6 +77,13 @@ impl fmt::Debug for RootSecret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RootName([u8; 4]);
 
+impl RootName {
+    /// The name that 8 hexadecimal digits are.
+    pub fn parse(text: &str) -> Option<Self> {
+        bytes_of(text).map(Self)
+    }
+}
+
 impl fmt::Display for RootName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&to_hex(&self.0))
@@ -95,11 +102,13 @@ impl<'de> Deserialize<'de> for RootName {
     }
 }
 
+fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
+    from_hex(text).and_then(|bytes| <[u8; N]>::try_from(bytes.as_slice()).ok())
+}
+
 fn bytes_from_hex<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
     let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-    from_hex(&text)
-        .and_then(|bytes| <[u8; N]>::try_from(bytes.as_slice()).ok())
-        .ok_or_else(|| serde::de::Error::custom(format!("not {N} bytes of hexadecimal")))
+    bytes_of(&text).ok_or_else(|| serde::de::Error::custom(format!("not {N} bytes of hexadecimal")))
 }
 
 /// What is stored of a secret: HMAC-SHA-256 of `id_secret` under the pepper of the named root secret.
@@ -138,6 +147,11 @@ impl Code {
     /// Wraps the bytes of a code.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The code that 64 hexadecimal digits are.
+    pub fn parse(text: &str) -> Option<Self> {
+        bytes_of(text).map(Self)
     }
 
     /// Whether both are the same bytes, in constant time.

@@ -1,19 +1,20 @@
 /**
- * keyward's core for JavaScript: make, take apart, digest and verify API keys. Everything here is synchronous; only
- * {@link ready} waits, and only in a browser, where the WebAssembly module has to arrive first.
+ * keyward's core for JavaScript: make, take apart, digest and verify API keys, and what goes with them. Everything here is
+ * synchronous, and the same in every runtime.
  */
-import * as core from 'keyward-core';
+import type * as glue from 'keyward-core';
+import { KeywardError } from './error.js';
+import { core, startLater } from './instance.js';
+import { type Digest, type KeyRecord, type Reading, type StoredKey, type StoredSecret, readStored, stillSays, textsOf } from './stored.js';
 
-/** Whatever keyward refuses. `code` is stable; `message` is for people and never repeats a secret. */
-export class KeywardError extends Error {
-  /** `LENGTH`, `ALPHABET`, `STRUCTURE`, `BRAND`, `CHECK`, `INVALID_REQUEST`, `INVALID_SECRET`, `TYPE`. */
-  readonly code: string;
+export { KeywardError, type Digest, type KeyRecord, type StoredKey, type StoredSecret };
 
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = 'KeywardError';
-    this.code = code;
-  }
+/**
+ * Starts the core ahead of the first call, off the main thread. Needed only where WebAssembly cannot be compiled at once: on a page in Chrome before 115.
+ * @throws {KeywardError} `NOT_READY` where WebAssembly is not to be had
+ */
+export function ready(): Promise<void> {
+  return startLater();
 }
 
 /** The public parts of a key. */
@@ -28,91 +29,62 @@ export interface KeyParts {
   redacted: string;
 }
 
-/** What is stored of a secret. */
-export interface Digest {
-  /** Public name of the root secret that keyed it: 8 hexadecimal digits. */
-  root: string;
-  /** HMAC-SHA-256 of `id_secret`: 64 hexadecimal digits. */
-  hmac: string;
-}
-
-/** A key's record: what keyward's API answers of a key, without its text. Times are RFC 3339; empty lists do not restrict. */
-export interface KeyRecord {
-  /** 16 characters of base62. */
-  id: string;
-  brand: string;
-  environment: string;
-  /** One line, up to 100 characters. */
-  name: string;
-  /** One line, up to 200 characters. */
-  owner: string;
-  /** `resource:action`, with `*` for either side. */
-  scopes: string[];
-  created_at: string;
-  updated_at: string;
-  /** First instant at which it is valid. */
-  not_before: string | null;
-  /** First instant at which it is no longer valid. */
-  expires_at: string | null;
-  /** CIDRs. */
-  allowed_ips: string[];
-  /** CIDRs; they win over what is allowed. */
-  denied_ips: string[];
-  /** ISO 3166-1 alpha-2. */
-  allowed_countries: string[];
-  allowed_origins: string[];
-  /** Seconds, 0 to 60. */
-  max_staleness_seconds: number;
-  /** Days after which its secret should be replaced; 90 where it is absent. */
-  rotation_days?: number;
-  /** Token buckets. Counted by a deployment over all its edges; a {@link Verifier} in hand counts nothing. */
-  rate_limits?: { name: string; limit: number; window_seconds: number; burst: number; mode: 'exact' | 'approximate' }[];
-  /** Calls in a day, a month or for ever, counted likewise. */
-  quotas?: { name: string; limit: number; period: 'day' | 'month' | 'total' }[];
-  /** What a deployment does about unusual use; `notify` where it is absent. */
-  on_anomaly?: 'notify' | 'throttle' | 'disable' | 'revoke';
-  /** What a deployment does when a secret of the key was found in the open; `revoke` where it is absent. */
-  on_leak?: 'notify' | 'disable' | 'revoke';
-  metadata: Record<string, unknown>;
-  status: 'active' | 'disabled' | 'revoked';
-  revoked_at: string | null;
-  revoke_reason: string | null;
-  /** Counts the changes, from 1. */
-  version: number;
-}
-
-/** What is stored of one secret of a key: a digest, and where the secret stands. */
-export interface StoredSecret extends Digest {
-  /** Counts the secrets of a key, from 1; 1 where it is absent. */
-  number?: number;
-  /** `active` where it is absent. */
-  status?: 'pending' | 'active' | 'retiring' | 'gone';
-  /** First instant at which it is no longer accepted, where it is retiring. */
-  until?: string;
-  /** RFC 3339. */
-  created_at?: string;
-}
-
-/** What is stored of a key. */
-export interface StoredKey {
-  record: KeyRecord;
-  /** Its secrets: those that verify, and those of which it is known that they were replaced. */
-  secrets: StoredSecret[];
-}
-
 /** The outcome of a verification. */
 export type VerdictCode =
   | 'VALID' | 'MALFORMED' | 'ENVIRONMENT_MISMATCH' | 'NOT_FOUND' | 'REVOKED' | 'DISABLED' | 'NOT_YET_VALID' | 'EXPIRED' | 'ROTATED_OUT'
   | 'IP_NOT_ALLOWED' | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INSUFFICIENT_SCOPE'
   | 'RATE_LIMITED' | 'QUOTA_EXCEEDED' | 'UNAVAILABLE';
 
+/** A key that is accepted, and whose it is. */
+export interface Accepted {
+  valid: true;
+  code: 'VALID';
+  key_id: string;
+  name: string;
+  owner: string;
+  environment: string;
+  scopes: string[];
+  /** RFC 3339. */
+  expires_at: string | null;
+  metadata: Record<string, unknown>;
+  /** Where the secret that was presented is being replaced: until when it works. */
+  warning?: string;
+}
+
+/** A key that is refused, and why. An outsider should be told less: that it is not accepted. */
+export interface Refused {
+  valid: false;
+  code: Exclude<VerdictCode, 'VALID'>;
+  /** Whose it is; `null` where the text is none of the stored key's. */
+  key_id: string | null;
+}
+
+export type Verdict = Accepted | Refused;
+
+/** What is known of a request besides the key. What is not known is left out, and fails wherever the key is restricted by it. */
+export interface Facts {
+  /** Scopes that the request needs, all of them: `resource:action` without wildcards. */
+  scopes?: readonly string[];
+  /** The environment that the key must be of. */
+  environment?: string;
+  /** The caller's address, IPv4 or IPv6. */
+  ip?: string;
+  /** The caller's country, ISO 3166-1 alpha-2. */
+  country?: string;
+  /** The web origin that the caller names. */
+  origin?: string;
+  /** Milliseconds since the epoch; the runtime's clock if left out. */
+  now?: number;
+}
+
 /** Runs a call into the core; its failures become {@link KeywardError}s. */
 function guarded<T>(call: () => T): T {
   try {
     return call();
   } catch (failure) {
-    const { code, message } = failure as { code?: unknown; message?: unknown };
-    if (failure instanceof Error || typeof code !== 'string') throw failure;
+    if (failure instanceof KeywardError) throw failure;
+    const { code, message } = (failure ?? {}) as { code?: unknown; message?: unknown };
+    if (failure instanceof Error || typeof code !== 'string') throw new KeywardError('INTERNAL', `keyward failed: ${failure instanceof WebAssembly.RuntimeError ? failure.message : 'a value could not be read'}`);
     throw new KeywardError(code, String(message));
   }
 }
@@ -133,6 +105,11 @@ function object<T extends object>(value: T, name: string): T {
   return value;
 }
 
+function texts(value: unknown, name: string): string[] {
+  if (!Array.isArray(value)) throw new KeywardError('TYPE', `${name} must be an array`);
+  return value.map((entry, index) => text(entry, `${name}[${index}]`));
+}
+
 /**
  * Makes a key from the runtime's random source.
  *
@@ -144,7 +121,7 @@ function object<T extends object>(value: T, name: string): T {
 export function generateKey(options: { brand: string; environment?: string; tagKey?: string }): string {
   const { brand, environment = 'live', tagKey } = options ?? {};
   if (tagKey !== undefined) text(tagKey, 'tagKey');
-  return guarded(() => core.generateKey(text(brand, 'brand'), text(environment, 'environment'), tagKey));
+  return guarded(() => core().generateKey(text(brand, 'brand'), text(environment, 'environment'), tagKey));
 }
 
 /**
@@ -157,7 +134,7 @@ export function generateKey(options: { brand: string; environment?: string; tagK
 export function parseKey(key: string, options: { brand?: string } = {}): KeyParts {
   const { brand } = object(options, 'options');
   if (brand !== undefined) text(brand, 'brand');
-  return guarded(() => core.parseKey(text(key, 'key'), brand));
+  return guarded(() => core().parseKey(text(key, 'key'), brand));
 }
 
 /**
@@ -177,20 +154,113 @@ export function redactKey(key: string): string {
  * @throws {KeywardError} where the key is malformed or the tag key is not 64 hexadecimal digits
  */
 export function wasIssued(key: string, tagKey: string): boolean {
-  return guarded(() => core.wasIssued(text(key, 'key'), text(tagKey, 'tagKey')));
+  return guarded(() => core().wasIssued(text(key, 'key'), text(tagKey, 'tagKey')));
+}
+
+/**
+ * What to store of a key. The text itself is stored nowhere.
+ *
+ * @throws {KeywardError} where the key is malformed or of another brand than the verifier's
+ */
+export function digestKey(key: string, options: { verifier: Verifier }): Digest {
+  return object(options, 'options').verifier.digest(key);
+}
+
+/**
+ * The verdict on a key by what is stored of it: depends on nothing but its arguments (and the clock, where `now` is left out).
+ * Limits and quotas are not counted: that takes a deployment.
+ *
+ * @param stored what is stored under the id of the key; `undefined` or `null` where nothing is
+ * @throws {KeywardError} `INVALID_REQUEST`, `TYPE` where what is stored is no stored key, or a needed scope none; whatever the key is, it is answered and not thrown
+ */
+export function verifyKey(key: string, stored: StoredKey | null | undefined, options: Facts & { verifier: Verifier }): Verdict {
+  return object(options, 'options').verifier.verify(key, stored, options);
+}
+
+/**
+ * Whether scopes that are held grant all that are needed: `calls:*` grants `calls:create`.
+ *
+ * @throws {KeywardError} `INVALID_REQUEST` for what is no scope
+ */
+export function grants(held: readonly string[], needed: readonly string[]): boolean {
+  return guarded(() => core().grants(texts(held, 'held'), texts(needed, 'needed')));
+}
+
+/**
+ * Whether an address passes lists of ranges (CIDR, RFC 4632 and 4291): none of `denied`, and one of `allowed` where there are any. What is no
+ * address, or not known, passes only where there is neither.
+ *
+ * @throws {KeywardError} `INVALID_REQUEST` for what is no range
+ */
+export function addressAllowed(address: string | null | undefined, ranges: { allowed?: readonly string[]; denied?: readonly string[] }): boolean {
+  const { allowed = [], denied = [] } = object(ranges, 'ranges');
+  const known = address === null || address === undefined ? undefined : text(address, 'address').slice(0, 100);
+  return guarded(() => core().addressAllowed(known, texts(allowed, 'allowed'), texts(denied, 'denied')));
+}
+
+/** What the token of a browser's session says. */
+export interface SessionClaims {
+  /** Public, safe to log. */
+  id: string;
+  /** The route that it is good for. */
+  route: string;
+  /** The origin of the pages that may use it. */
+  origin: string;
+  /** RFC 3339; exclusive. */
+  expires_at: string;
+  /** Calls in all. */
+  calls: number;
+  /** Whether it is answered from the route's mock. */
+  mock: boolean;
+  /** Id of the key that it was made with and ends with, if it was made with one. */
+  parent: string | null;
+}
+
+/**
+ * What the token of a session says, for showing and for beginning a new one in time. Only the deployment can tell whether it is genuine.
+ *
+ * @throws {KeywardError} `SESSION` for what is no token
+ */
+export function sessionClaims(token: string): SessionClaims {
+  const { ends, parent, ...claims } = guarded(() => core().sessionClaims(text(token, 'token')));
+  const at = new Date(ends);
+  if (Number.isNaN(at.getTime())) throw new KeywardError('SESSION', 'this is no token of a session');
+  return { ...claims, expires_at: at.toISOString(), parent: parent ?? null };
 }
 
 let codes: VerdictCode[] | undefined;
-/** The core's memory; a view of it is void once that has grown. */
-let bytes = new Uint8Array(0);
+const encoder = /* @__PURE__ */ new TextEncoder();
+/** Stored keys that were judged by, as the core has them: read again where they no longer say the same. */
+const prepared = /* @__PURE__ */ new WeakMap<StoredKey, { held: glue.Held; reading: Reading }>();
 
 /** Longest key text, in characters. */
 const MAX_LENGTH = 76;
+/** Where the facts of a request are written, from the input's begin; most characters of one, and of all together. */
+const FACTS = 128;
+const MAX_FACT = 1000;
+const MAX_FACTS = 16_000;
+const NO_FACTS: Facts = {};
 
-/** Digests keys for storing and verifies them against records in hand. */
+/** One fact as the core reads it: empty where it is not known. What no request can have matches nothing. */
+function fact(value: string | undefined, field: string): string {
+  if (value === undefined) return '';
+  return text(value, field).length <= MAX_FACT && /^[\x21-\x7e]+$/.test(value) ? value : '\x01';
+}
+
+function same(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Digests keys for storing and verifies them. */
 export class Verifier {
-  readonly #inner: core.Verifier;
-  readonly #input: number;
+  readonly #inner: glue.Verifier;
+  /** Where the core reads a key's text. */
+  #key = new Uint8Array(0);
+  /** The facts that were written last. */
+  #last: ({ [name in keyof Omit<Facts, 'now'>]-?: Facts[name] | undefined } & { length: number }) | undefined;
 
   /**
    * @param options.brand the brand of the keys
@@ -200,27 +270,54 @@ export class Verifier {
    */
   constructor(options: { brand: string; rootSecret: string; retiredRootSecrets?: string[] }) {
     const { brand, rootSecret, retiredRootSecrets = [] } = object(options, 'options');
-    if (!Array.isArray(retiredRootSecrets)) throw new KeywardError('TYPE', 'retiredRootSecrets must be an array');
-    for (const secret of retiredRootSecrets) text(secret, 'retiredRootSecrets');
-    this.#inner = guarded(() => new core.Verifier(text(brand, 'brand'), text(rootSecret, 'rootSecret'), retiredRootSecrets));
-    this.#input = this.#inner.input;
-    codes ??= core.verdictCodes() as VerdictCode[];
+    const retired = texts(retiredRootSecrets, 'retiredRootSecrets');
+    this.#inner = guarded(() => new (core().Verifier)(text(brand, 'brand'), text(rootSecret, 'rootSecret'), retired));
+    codes ??= core().verdictCodes() as VerdictCode[];
   }
 
-  /** Writes a text where the core checks it. False for what cannot be a key, which is then not written. */
+  /** Writes a text where the core reads it. False for what cannot be a key. */
   #write(key: unknown): key is string {
     if (typeof key !== 'string' || key.length > MAX_LENGTH) return false;
-    if (bytes.length === 0) bytes = new Uint8Array(core.linearMemory().buffer);
-    const view = bytes;
-    const at = this.#input;
-    const { length } = key;
-    let all = 0;
-    for (let i = 0; i < length; i += 1) {
-      const code = key.charCodeAt(i);
-      all |= code;
-      view[at + i] = code;
+    // A view is void once the memory has grown.
+    if (this.#key.length === 0) this.#key = new Uint8Array(core().linearMemory().buffer, this.#inner.input, MAX_LENGTH);
+    const { read, written } = encoder.encodeInto(key, this.#key);
+    return read === written && read === key.length;
+  }
+
+  /** Writes the facts of a request, unless they are those that were written last, and answers their length. */
+  #facts(scopes: readonly string[] | undefined, environment: string | undefined, ip: string | undefined, country: string | undefined, origin: string | undefined): number {
+    if (scopes === undefined && environment === undefined && ip === undefined && country === undefined && origin === undefined) return 0;
+    const last = this.#last;
+    if (last !== undefined && environment === last.environment && ip === last.ip && country === last.country && origin === last.origin && same(scopes, last.scopes)) return last.length;
+    if (scopes !== undefined && !Array.isArray(scopes)) throw new KeywardError('TYPE', 'scopes must be an array');
+    const needed = scopes?.map((scope, index) => fact(scope, `scopes[${index}]`));
+    const written = `\n${[fact(environment, 'environment'), fact(ip, 'ip'), fact(country, 'country'), fact(origin, 'origin'), ...(needed ?? [])].join('\n')}`;
+    if (written.length > MAX_FACTS) throw new KeywardError('INVALID_REQUEST', 'the facts of a request are too long');
+    const view = new Uint8Array(core().linearMemory().buffer, this.#inner.input + FACTS, MAX_FACTS);
+    this.#last = { scopes: needed, environment, ip, country, origin, length: encoder.encodeInto(written, view).written };
+    return written.length;
+  }
+
+  /** The answer of the core, where every scope was one. */
+  #read(answer: number, scopes: readonly string[] | undefined): number {
+    if (answer >>> 31 === 0) return answer;
+    const index = answer & 0x7fff_ffff;
+    throw new KeywardError('INVALID_REQUEST', `scopes[${index}]: ${core().scopeProblem(scopes![index]!)}`);
+  }
+
+  /** A stored key as the core has it. */
+  #held(stored: StoredKey): glue.Held {
+    const kept = prepared.get(object(stored, 'stored'));
+    try {
+      if (kept !== undefined && stillSays(stored, kept.reading)) return kept.held;
+    } catch {
+      // It no longer has the shape that it had: said below, of which field.
     }
-    return all < 128;
+    const reading = readStored(stored);
+    const held = core().prepare(textsOf(reading));
+    kept?.held.free();
+    prepared.set(stored, { held, reading });
+    return held;
   }
 
   /**
@@ -231,20 +328,38 @@ export class Verifier {
     return guarded(() => this.#inner.digest(text(key, 'key')));
   }
 
+  /** As {@link verifyKey}. */
+  verify(key: string, stored: StoredKey | null | undefined, facts: Facts = NO_FACTS): Verdict {
+    try {
+      // All that may run code of the caller's comes before anything is written.
+      const held = stored === null || stored === undefined ? undefined : this.#held(stored);
+      const { scopes, environment, ip, country, origin, now } = object(facts, 'facts');
+      const at = now === undefined ? Date.now() : moment(now);
+      const count = this.#facts(scopes, environment, ip, country, origin);
+      if (!this.#write(key)) return { valid: false, code: 'MALFORMED', key_id: null };
+      const answer = this.#read(held === undefined ? this.#inner.inspect(key.length, count) : this.#inner.judge(held, key.length, count, at), scopes);
+      const code = codes![answer & 0xff]!;
+      const secret = answer >>> 8;
+      if (code !== 'VALID') return { valid: false, code, key_id: secret > 0 ? stored!.record.id : null };
+      const { record, secrets } = stored!;
+      const accepted: Accepted = { valid: true, code, key_id: record.id, name: record.name, owner: record.owner, environment: record.environment,
+        scopes: record.scopes, expires_at: record.expires_at, metadata: record.metadata };
+      const presented = secrets[secret - 1]!;
+      if (presented.status === 'retiring') accepted.warning = `this secret of the key was replaced and works until ${presented.until}; deploy the new one`;
+      return accepted;
+    } catch (failure) {
+      return guarded(() => {
+        throw failure;
+      });
+    }
+  }
+
   /**
    * Takes a stored key in hand, replacing one of the same id.
    * @throws {KeywardError} `INVALID_REQUEST`
    */
   hold(stored: StoredKey): void {
-    object(stored, 'stored');
-    let json: string | undefined;
-    try {
-      json = JSON.stringify(stored);
-    } catch {
-      // A circle, a bigint or a throwing toJSON; its message may hold anything.
-    }
-    if (json === undefined) throw new KeywardError('TYPE', 'stored must be plain JSON');
-    guarded(() => this.#inner.hold(json));
+    guarded(() => this.#inner.hold(textsOf(readStored(object(stored, 'stored')))));
   }
 
   /** Lets a stored key go; whether it was held. */
@@ -253,11 +368,11 @@ export class Verifier {
   }
 
   /**
-   * The verdict on a key.
+   * The verdict on a key by what is held under its id.
    * @param now milliseconds since the epoch; the runtime's clock if left out
    */
   check(key: string, now: number = Date.now()): VerdictCode {
-    return this.#write(key) ? codes![this.#inner.check(key.length, moment(now))]! : 'MALFORMED';
+    return this.#write(key) ? codes![this.#inner.check(key.length, 0, moment(now)) & 0xff]! : 'MALFORMED';
   }
 
   /**
@@ -266,6 +381,7 @@ export class Verifier {
    */
   checkScope(key: string, scope: string, now: number = Date.now()): VerdictCode {
     if (!this.#write(key)) return 'MALFORMED';
-    return guarded(() => codes![this.#inner.checkScope(key.length, text(scope, 'scope'), moment(now))]!);
+    const scopes = [text(scope, 'scope')];
+    return codes![this.#read(this.#inner.check(key.length, this.#facts(scopes, undefined, undefined, undefined, undefined), moment(now)), scopes) & 0xff]!;
   }
 }

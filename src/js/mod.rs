@@ -3,14 +3,17 @@
 
 use crate::error::{BadSecret, Invalid, Malformed};
 use crate::id_map::{IdMap, key_of};
-use crate::key::{Key, KeyText, MAX_LENGTH, TagKeys};
-use crate::record::StoredKey;
-use crate::root::{Peppers, RootSecret};
-use crate::scope::Needed;
+use crate::key::{Key, KeyText, TagKeys, is_id};
+use crate::network::{Range, address_allowed};
+use crate::record::{OnAnomaly, OnLeak, Record, Secret, Stage, Status, StoredKey};
+use crate::root::{Code as Digits, Peppers, RootName, RootSecret};
+use crate::scope::{Needed, Scope, grant_all};
+use crate::session;
 use crate::time::Instant;
 use crate::verify::{Code, Facts, inspect, judge};
 use js_sys::{Object, Reflect};
 use serde::Serialize;
+use serde_json::Map;
 use wasm_bindgen::prelude::*;
 
 /// The failure `{code, message}` that the TypeScript side raises as a `KeywardError`.
@@ -70,14 +73,123 @@ pub fn was_issued(text: &str, tag_key: &str) -> Result<bool, JsValue> {
     Ok(tags.issued(key.brand, key.environment, key.id))
 }
 
-/// Digests and verifies under one root secret and those it replaced, with the records it was given in hand.
+/// What was read of a stored key, text after text; a list is its length and its entries.
+struct Reader(std::vec::IntoIter<String>);
+
+impl Reader {
+    /// The next text; there is one, since both sides of this file agree.
+    fn text(&mut self) -> String {
+        self.0.next().unwrap_or_default()
+    }
+
+    fn instant(&mut self, field: &str) -> Result<Option<Instant>, Invalid> {
+        let text = self.text();
+        let instant = Instant::parse(&text);
+        if text.is_empty() || instant.is_some() {
+            Ok(instant)
+        } else {
+            Err(Invalid::new(field, "is no RFC 3339 instant"))
+        }
+    }
+
+    /// A list whose entries are read by `parse`; a refusal names the entry.
+    fn list<T>(&mut self, field: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, Invalid> {
+        let mut entries = Vec::new();
+        for index in 0..self.length() {
+            let entry = parse(&self.text());
+            entries.push(entry.map_err(|problem| Invalid::new(format!("record.{field}[{index}]"), problem))?);
+        }
+        Ok(entries)
+    }
+
+    fn length(&mut self) -> usize {
+        self.text().parse().unwrap_or_default()
+    }
+}
+
+/// The value of that name among those of a closed set.
+fn one_of<T: Copy>(text: &str, all: &[(&str, T)], field: &str) -> Result<T, Invalid> {
+    all.iter().find_map(|(name, value)| (*name == text).then_some(*value)).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        Invalid::new(field, format!("is none of {}", names.join(", ")))
+    })
+}
+
+/// A stored key as the verdict takes it, of texts in this order: id, brand, environment, status, not_before, expires_at,
+/// scopes, allowed_ips, denied_ips, allowed_countries, allowed_origins; and of each secret root, hmac, status, until. What no
+/// verdict depends on is left blank.
+fn stored(texts: Vec<String>) -> Result<StoredKey, Invalid> {
+    let mut from = Reader(texts.into_iter());
+    let plain = |text: &str| Ok(text.to_owned());
+    let statuses = [("active", Status::Active), ("disabled", Status::Disabled), ("revoked", Status::Revoked)];
+    let stages =
+        [("active", Stage::Active), ("pending", Stage::Pending), ("retiring", Stage::Retiring), ("gone", Stage::Gone)];
+    let id = from.text();
+    if !is_id(&id) {
+        return Err(Invalid::new("record.id", "is no id: 16 letters and digits"));
+    }
+    let record = Record {
+        id,
+        brand: from.text(),
+        environment: from.text(),
+        status: one_of(&from.text(), &statuses, "record.status")?,
+        not_before: from.instant("record.not_before")?,
+        expires_at: from.instant("record.expires_at")?,
+        scopes: from.list("scopes", |text| Scope::parse(text).map_err(str::to_owned))?,
+        allowed_ips: from.list("allowed_ips", Range::parse)?,
+        denied_ips: from.list("denied_ips", Range::parse)?,
+        allowed_countries: from.list("allowed_countries", plain)?,
+        allowed_origins: from.list("allowed_origins", plain)?,
+        name: String::new(),
+        owner: String::new(),
+        created_at: Instant::EPOCH,
+        updated_at: Instant::EPOCH,
+        max_staleness_seconds: 0,
+        rotation_days: 0,
+        rate_limits: Vec::new(),
+        quotas: Vec::new(),
+        on_anomaly: OnAnomaly::default(),
+        on_leak: OnLeak::default(),
+        metadata: Map::new(),
+        revoked_at: None,
+        revoke_reason: None,
+        version: 0,
+    };
+    let mut secrets = Vec::new();
+    for index in 0..from.length() {
+        let field = |name: &str| format!("secrets[{index}].{name}");
+        let wrong = |name: &str, digits: &str| Invalid::new(field(name), format!("is not {digits} hexadecimal digits"));
+        secrets.push(Secret {
+            root: RootName::parse(&from.text()).ok_or_else(|| wrong("root", "8"))?,
+            hmac: Digits::parse(&from.text()).ok_or_else(|| wrong("hmac", "64"))?,
+            status: one_of(&from.text(), &stages, &field("status"))?,
+            until: from.instant(&field("until"))?,
+            number: 1,
+            created_at: None,
+        });
+    }
+    Ok(StoredKey { record, secrets, horizon: None, effective_by: None, rotation: None })
+}
+
+/// A stored key, ready to be judged by.
+#[wasm_bindgen]
+pub struct Held(StoredKey);
+
+/// Bytes that JavaScript may write: a key text, and, from `FACTS` on, the facts of a request.
+const INPUT: usize = 16_384;
+const FACTS: usize = 128;
+
+/// What is answered, with its place in the list, for a scope that no request can need.
+const NO_SCOPE: u32 = 1 << 31;
+
+/// Digests and verifies under one root secret and those it replaced.
 #[wasm_bindgen]
 pub struct Verifier {
     brand: String,
     peppers: Peppers,
     held: IdMap<StoredKey>,
-    /// Where JavaScript writes the text to check: passing a string would allocate and free one for each call.
-    input: Box<[u8; MAX_LENGTH]>,
+    /// Where JavaScript writes what is to be checked: passing strings would allocate and free for each call.
+    input: Box<[u8; INPUT]>,
 }
 
 #[wasm_bindgen]
@@ -88,12 +200,8 @@ impl Verifier {
         let current = RootSecret::from_hex(root_secret).map_err(bad_secret)?;
         let retired: Vec<RootSecret> =
             retired.iter().map(|hex| RootSecret::from_hex(hex)).collect::<Result<_, _>>().map_err(bad_secret)?;
-        Ok(Self {
-            brand,
-            peppers: Peppers::new(&current, &retired),
-            held: IdMap::default(),
-            input: Box::new([0; MAX_LENGTH]),
-        })
+        let peppers = Peppers::new(&current, &retired);
+        Ok(Self { brand, peppers, held: IdMap::default(), input: Box::new([0; INPUT]) })
     }
 
     /// The digest to store for a key: `{root, hmac}`.
@@ -102,20 +210,12 @@ impl Verifier {
         Ok(serde_wasm_bindgen::to_value(&self.peppers.digest(&key))?)
     }
 
-    /// Takes a stored key, as JSON, in hand; it replaces an earlier one of the same id.
-    pub fn hold(&mut self, stored: &str) -> Result<(), JsValue> {
-        let stored: StoredKey = serde_json::from_str(stored).map_err(|e| {
-            // serde's own words repeat the value, which may be a secret in the wrong place; a missing field has none.
-            let words = e.to_string();
-            let missing = words.split_once('`').and_then(|(_, rest)| rest.split_once('`')).map(|(field, _)| field);
-            let problem = match missing.filter(|_| words.starts_with("missing field")) {
-                Some(field) => format!("{field} is missing"),
-                None => format!("line {} column {} of it as JSON", e.line(), e.column()),
-            };
-            failure(Invalid::CODE, &format!("not a stored key: {problem}"))
-        })?;
-        let id = key_of(&stored.record.id).ok_or_else(|| failure(Invalid::CODE, "record.id: is no id"))?;
-        self.held.insert(id, stored);
+    /// Takes a stored key in hand; it replaces an earlier one of the same id.
+    pub fn hold(&mut self, texts: Vec<String>) -> Result<(), JsValue> {
+        let stored = stored(texts).map_err(|e| invalid(&e))?;
+        if let Some(id) = key_of(&stored.record.id) {
+            self.held.insert(id, stored);
+        }
         Ok(())
     }
 
@@ -124,43 +224,119 @@ impl Verifier {
         key_of(id).is_some_and(|id| self.held.remove(&id).is_some())
     }
 
-    /// Address, in the linear memory, of the `MAX_LENGTH` bytes that [`Verifier::check`] reads.
+    /// Address, in the linear memory, of the bytes that are read by what judges.
     #[wasm_bindgen(getter)]
     pub fn input(&self) -> *const u8 {
         self.input.as_ptr()
     }
 
-    /// The verdict, at `now` (milliseconds since the epoch), on the text of `length` ASCII bytes that was written to the
-    /// input; as an index into `verdictCodes`.
-    pub fn check(&self, length: usize, now: f64) -> u32 {
-        match self.input.get(..length).map(std::str::from_utf8) {
-            Some(Ok(text)) => self.decide(text, &[], now) as u32,
-            _ => Code::Malformed as u32,
-        }
+    /// The verdict at `now` (milliseconds since the epoch) by the stored key that is held under the id. The input has the
+    /// key text, `length` ASCII bytes, and from byte 128 on `facts` bytes: environment, address, country, origin, and scopes, each behind a
+    /// line break, empty where there is none. Answers the index into `verdictCodes`, and from the ninth bit on the number,
+    /// from 1, of the secret that was presented; or [`NO_SCOPE`].
+    pub fn check(&self, length: usize, facts: usize, now: f64) -> u32 {
+        self.decide(length, facts, now, |id| key_of(id).and_then(|id| self.held.get(&id)))
     }
 
-    /// As `check`, for a request that needs one scope.
-    #[wasm_bindgen(js_name = checkScope)]
-    pub fn check_scope(&self, length: usize, scope: &str, now: f64) -> Result<u32, JsValue> {
-        let needed = Needed::parse(scope).map_err(|problem| failure(Invalid::CODE, problem))?;
-        Ok(match self.input.get(..length).map(std::str::from_utf8) {
-            Some(Ok(text)) => self.decide(text, &[needed], now) as u32,
-            _ => Code::Malformed as u32,
-        })
+    /// As `check`, by a stored key in hand.
+    pub fn judge(&self, stored: &Held, length: usize, facts: usize, now: f64) -> u32 {
+        self.decide(length, facts, now, |_| Some(&stored.0))
+    }
+
+    /// As `check`, where nothing is stored.
+    pub fn inspect(&self, length: usize, facts: usize) -> u32 {
+        self.decide(length, facts, 0.0, |_| None)
     }
 }
 
+/// A stored key, of the texts that [`stored`] names.
+#[wasm_bindgen]
+pub fn prepare(texts: Vec<String>) -> Result<Held, JsValue> {
+    stored(texts).map(Held).map_err(|e| invalid(&e))
+}
+
 impl Verifier {
-    fn decide(&self, text: &str, needed: &[Needed<'_>], now: f64) -> Code {
-        let facts = Facts { needed, ..Facts::default() };
-        match inspect(text, &self.brand, None) {
-            Err(code) => code,
-            Ok(key) => {
-                let stored = key_of(key.id).and_then(|id| self.held.get(&id));
-                judge(&key, &facts, stored, &self.peppers, Instant::from_millis(now as i64)).code
+    fn decide<'s>(&self, length: usize, facts: usize, now: f64, find: impl Fn(&str) -> Option<&'s StoredKey>) -> u32 {
+        // ASCII, as JavaScript has seen to; what is not reads as what no key and no fact has.
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}");
+        let (Some(key), Some(facts)) = (self.input.get(..length), self.input.get(FACTS..FACTS + facts)) else {
+            return Code::Malformed as u32;
+        };
+        let key = text(key);
+        let mut lines = facts.split(|byte| *byte == b'\n').skip(1).map(text);
+        let mut line = || lines.next().filter(|line| !line.is_empty());
+        let (environment, address, country, origin) = (line(), line(), line(), line());
+        let address = address.and_then(|text| text.parse().ok());
+        // Nearly always one scope, or none: then nothing is allocated.
+        let mut several = Vec::new();
+        let mut one = None;
+        for (index, scope) in lines.enumerate() {
+            let Ok(needed) = Needed::parse(scope) else { return NO_SCOPE | index as u32 };
+            if let Some(earlier) = one.replace(needed) {
+                several.push(earlier);
             }
         }
+        if !several.is_empty() {
+            several.extend(one);
+        }
+        let key = match inspect(key, &self.brand, environment) {
+            Err(code) => return code as u32,
+            Ok(key) => key,
+        };
+        let needed = if several.is_empty() { one.as_slice() } else { &several };
+        let facts = Facts { environment, address, country, origin, needed };
+        let judged = judge(&key, &facts, find(key.id), &self.peppers, Instant::from_millis(now as i64));
+        judged.code as u32 | (judged.secret.map_or(0, |position| position as u32 + 1) << 8)
     }
+}
+
+/// Why a text is no scope that a request can need; `None` for one that is.
+#[wasm_bindgen(js_name = scopeProblem)]
+pub fn scope_problem(text: &str) -> Option<String> {
+    Needed::parse(text).err().map(str::to_owned)
+}
+
+/// Whether the scopes that are held grant all that are needed.
+#[wasm_bindgen]
+pub fn grants(held: Vec<String>, needed: Vec<String>) -> Result<bool, JsValue> {
+    let at = |list: &str, index: usize, problem: &str| invalid(&Invalid::new(format!("{list}[{index}]"), problem));
+    let parse = |(index, text): (usize, &String)| Scope::parse(text).map_err(|problem| at("held", index, problem));
+    let held: Vec<Scope> = held.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    let parse = |(index, text)| Needed::parse(text).map_err(|problem| at("needed", index, problem));
+    let needed: Vec<_> = needed.iter().map(String::as_str).enumerate().map(parse).collect::<Result<_, _>>()?;
+    Ok(grant_all(&held, needed))
+}
+
+/// Whether an address passes a list of allowed and one of denied ranges.
+#[wasm_bindgen(js_name = addressAllowed)]
+pub fn address_is_allowed(address: Option<String>, allowed: Vec<String>, denied: Vec<String>) -> Result<bool, JsValue> {
+    let address = address.and_then(|text| text.parse().ok());
+    let ranges = |list: &[String], name: &str| {
+        let parse = |(index, text): (usize, &String)| {
+            Range::parse(text).map_err(|problem| invalid(&Invalid::new(format!("{name}[{index}]"), problem)))
+        };
+        list.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(address_allowed(address, &ranges(&allowed, "allowed")?, &ranges(&denied, "denied")?))
+}
+
+/// What the token of a session says: `{id, route, origin, ends, calls, mock, parent}`, `ends` in milliseconds; nothing of whether it is genuine.
+#[wasm_bindgen(js_name = sessionClaims)]
+pub fn session_claims(token: &str) -> Result<JsValue, JsValue> {
+    #[derive(Serialize)]
+    struct Claims {
+        id: String,
+        route: String,
+        origin: String,
+        ends: f64,
+        calls: u32,
+        mock: bool,
+        parent: Option<String>,
+    }
+    let session = session::claims(token).ok_or_else(|| failure("SESSION", "this is no token of a session"))?;
+    let session::Session { id, route, origin, ends_at, calls, mock, parent, .. } = session;
+    let claims = Claims { id, route, origin, ends: ends_at.millis() as f64, calls, mock, parent };
+    Ok(claims.serialize(&serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(true))?)
 }
 
 /// The linear memory, for writing inputs.

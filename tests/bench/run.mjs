@@ -14,9 +14,10 @@ import * as relay from './rows/relay.mjs';
 import * as revoke from './rows/revoke.mjs';
 import * as sizes from './rows/sizes.mjs';
 import * as verify from './rows/verify.mjs';
+import * as verifyKey from './rows/verify-key.mjs';
 import { table } from './table.mjs';
 
-const rows = { authorize, verify, cold, limits, relay, revoke, check, sizes };
+const rows = { authorize, verify, cold, limits, relay, revoke, check, verifyKey, sizes };
 
 const USAGE = `usage: npm run bench -- [--quick] [--only NAME]… [--json FILE]
   --quick       few short rounds: whether it runs, not what it measures

@@ -1,9 +1,11 @@
 // How the JavaScript API behaves at its edges: what it refuses and how, what it never shows, what survives.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeywardError, Verifier, generateKey, parseKey, ready, redactKey, wasIssued } from '../../dist/node.js';
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { KeywardError, Verifier, addressAllowed, digestKey, generateKey, grants, parseKey, ready, redactKey, sessionClaims, verifyKey, wasIssued } from '../../dist/node.js';
 
-const CODES = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'INVALID_REQUEST', 'INVALID_SECRET', 'TYPE'];
+const CODES = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'INVALID_REQUEST', 'INVALID_SECRET', 'SESSION', 'TYPE'];
 const ROOT_SECRET = 'ab'.repeat(32);
 const TAG_KEY = 'cd'.repeat(32);
 const KEY = generateKey({ brand: 'psk' });
@@ -344,4 +346,139 @@ test('an error is an Error of the class that the package exports', () => {
 
 test('the package is ready from the start in Node', async () => {
   assert.equal(await ready(), undefined);
+});
+
+test('a verdict depends on what is handed over alone: a change in place is seen, whatever was seen before', () => {
+  const held = verifier();
+  const changing = structuredClone(stored());
+  const code = (facts = {}) => verifyKey(KEY, changing, { verifier: held, ...facts }).code;
+  const steps = [
+    ['VALID', () => {}],
+    ['REVOKED', () => (changing.record.status = 'revoked')],
+    ['VALID', () => (changing.record.status = 'active')],
+    ['EXPIRED', () => (changing.record.expires_at = '2026-02-01T00:00:00Z')],
+    ['VALID', () => (changing.record.expires_at = null)],
+    ['IP_NOT_ALLOWED', () => changing.record.allowed_ips.push('192.0.2.0/24')],
+    ['IP_NOT_ALLOWED', () => (changing.record.allowed_ips[0] = '198.51.100.0/24'), { ip: '192.0.2.7' }],
+    ['VALID', () => {}, { ip: '198.51.100.7' }],
+    ['VALID', () => changing.record.allowed_ips.pop()],
+    ['COUNTRY_NOT_ALLOWED', () => changing.record.allowed_countries.push('DE')],
+    ['VALID', () => {}, { country: 'DE' }],
+    ['ORIGIN_NOT_ALLOWED', () => changing.record.allowed_origins.push('https://shop.example'), { country: 'DE' }],
+    ['INSUFFICIENT_SCOPE', () => {}, { country: 'DE', origin: 'https://shop.example', scopes: ['billing:read'] }],
+    ['VALID', () => changing.record.scopes.push('billing:*'), { country: 'DE', origin: 'https://shop.example', scopes: ['billing:read', 'calls:create'] }],
+    ['ROTATED_OUT', () => (changing.secrets[0].status = 'gone'), { country: 'DE', origin: 'https://shop.example' }],
+    ['NOT_FOUND', () => (changing.secrets[0].hmac = '0'.repeat(64)), { country: 'DE', origin: 'https://shop.example' }],
+    ['NOT_FOUND', () => changing.secrets.pop()],
+  ];
+  for (const [expected, change, facts] of steps) {
+    change();
+    assert.equal(code(facts), expected);
+    assert.equal(code(facts), expected, 'and again');
+  }
+  assert.equal(verifyKey(KEY, undefined, { verifier: held }).code, 'NOT_FOUND');
+  assert.equal(verifyKey(KEY, null, { verifier: held, environment: 'test' }).code, 'ENVIRONMENT_MISMATCH');
+});
+
+test('a verdict says whose the key is, and that its secret is being replaced', () => {
+  const until = '2999-01-01T00:00:00Z';
+  const metadata = JSON.parse('{"__proto__": {"admin": true}, "plan": "free"}');
+  const [digest] = stored().secrets;
+  assert.deepEqual(digestKey(KEY, { verifier: verifier() }), digest);
+  const verdict = verifyKey(KEY, stored({ metadata }, [{ ...digest, status: 'retiring', until }]), { verifier: verifier() });
+  assert.equal(verdict.valid, true);
+  assert.equal(verdict.key_id, record.id);
+  assert.match(verdict.warning, /replaced and works until 2999-01-01T00:00:00Z/);
+  // What is called __proto__ stays a name like any other.
+  assert.deepEqual(Object.keys(verdict.metadata), ['__proto__', 'plan']);
+  assert.equal(verdict.metadata.admin, undefined);
+  assert.equal({}.admin, undefined);
+  assert.deepEqual(verifyKey(KEY, stored({ status: 'revoked' }), { verifier: verifier() }), { valid: false, code: 'REVOKED', key_id: record.id });
+  const another = generateKey({ brand: 'psk' });
+  assert.deepEqual(verifyKey(another, stored(), { verifier: verifier() }), { valid: false, code: 'NOT_FOUND', key_id: null });
+});
+
+test('frozen, proxied and inherited records are read like any other', () => {
+  const frozen = Object.freeze({ record: Object.freeze({ ...record, scopes: Object.freeze(['calls:create']) }), secrets: Object.freeze(stored().secrets.map(Object.freeze)) });
+  const proxied = new Proxy(stored(), { get: (target, name) => (typeof target[name] === 'object' ? new Proxy(target[name], {}) : target[name]) });
+  for (const value of [frozen, proxied, Object.create(stored())]) {
+    for (let i = 0; i < 3; i += 1) assert.equal(verifyKey(KEY, value, { verifier: verifier(), scopes: ['calls:create'] }).code, 'VALID');
+  }
+});
+
+test('a record of a newer version is refused where it may hold a restriction that this one does not know', () => {
+  const error = refusal(() => verifyKey(KEY, stored({ allowed_asns: [64496] }), { verifier: verifier() }), 'unknown field');
+  assert.equal(error.code, 'INVALID_REQUEST');
+  assert.match(error.message, /record\.allowed_asns is not known to this version/);
+  for (const change of [{ status: 'frozen' }, { scopes: ['calls:create:twice'] }, { allowed_ips: ['2001:db8::/129'] }]) refusal(() => verifyKey(KEY, stored(change), { verifier: verifier() }), JSON.stringify(change));
+  worksAsEver('after newer records');
+});
+
+test('objects that throw, recurse or change while they are read end in an error or a verdict, and the next call works', () => {
+  const held = verifier();
+  const throwing = (name) => new Proxy(stored(), { get: (target, field) => { if (field === name) throw new Error(KEY); return target[field]; } });
+  for (const name of ['record', 'secrets']) {
+    const error = refusal2(() => held.verify(KEY, throwing(name)));
+    showsNoSecret(error.message, KEY);
+  }
+  // A getter that verifies another key in the midst of it.
+  const nosy = { ...stored(), get record() { held.verify(generateKey({ brand: 'psk' }), stored(), { scopes: ['billing:read'] }); return record; } };
+  for (let i = 0; i < 3; i += 1) assert.equal(held.verify(KEY, nosy, { scopes: ['calls:create'] }).code, 'VALID');
+  let reads = 0;
+  const fickle = { ...stored(), get record() { reads += 1; return { ...record, status: reads % 2 ? 'active' : 'revoked' }; } };
+  for (let i = 0; i < 20; i += 1) assert.ok(['VALID', 'REVOKED'].includes(held.verify(KEY, fickle).code));
+  worksAsEver('after hostile objects');
+});
+
+/** As {@link refusal}, where the code may be the one for what was not foreseen. */
+function refusal2(call) {
+  try {
+    call();
+  } catch (error) {
+    assert.ok(error instanceof KeywardError, String(error));
+    return error;
+  }
+  return assert.fail('was taken');
+}
+
+test('whatever is given, the answer is a verdict or a KeywardError, and never a trap', () => {
+  const held = verifier();
+  const anything = fc.oneof(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true, withTypedArray: true }), fc.string({ unit: 'binary' }), fc.constantFrom(KEY, KEY.slice(1), undefined, null));
+  const recordLike = fc.record(Object.fromEntries(Object.entries(record).map(([field, value]) => [field, fc.oneof({ weight: 6, arbitrary: fc.constant(value) }, anything)])), { requiredKeys: [] });
+  const storedLike = fc.oneof(anything, fc.record({ record: fc.oneof(recordLike, anything), secrets: fc.oneof(fc.constant(stored().secrets), fc.array(anything), anything) }));
+  const facts = fc.record({ scopes: fc.oneof(fc.array(fc.oneof(fc.constant('calls:create'), anything)), anything), environment: anything, ip: anything, country: anything, origin: anything, now: anything }, { requiredKeys: [] });
+  const calls = [
+    (a, b, c) => held.verify(a, b, c), (a, b, c) => verifyKey(a, b, { verifier: held, ...c }), (_, b) => held.hold(b), (a) => held.digest(a), (a) => parseKey(a), (a, b) => generateKey({ brand: a, tagKey: b }),
+    (a) => sessionClaims(a), (a, b) => grants([a], [b]), (a, b) => addressAllowed(a, { allowed: [b] }), (a) => held.checkScope(KEY, a), (a) => wasIssued(KEY, a),
+  ];
+  fc.assert(fc.property(anything, storedLike, facts, (a, b, c) => {
+    for (const call of calls) {
+      try {
+        call(a, b, c);
+      } catch (error) {
+        assert.ok(error instanceof KeywardError, `${error?.constructor?.name}: ${error?.stack}`);
+        assert.notEqual(error.code, 'INTERNAL', error.message);
+      }
+    }
+    assert.equal(held.verify(KEY, stored(), { scopes: ['calls:create'] }).code, 'VALID');
+  }), { numRuns: 1000 });
+});
+
+test('scopes, ranges and the tokens of sessions have their helpers', () => {
+  assert.equal(grants(['calls:*', 'keyward.*:*'], ['calls:create', 'keyward.keys:write']), true);
+  assert.equal(grants(['*:*'], ['keyward.keys:write']), false);
+  assert.equal(refusal(() => grants(['calls'], ['calls:create']), 'held').message.startsWith('held[0]'), true);
+  assert.equal(addressAllowed('2001:db8::7', { allowed: ['2001:db8::/32'], denied: ['2001:db8:1::/48'] }), true);
+  assert.equal(addressAllowed(undefined, { denied: ['192.0.2.0/24'] }), false);
+  assert.equal(refusal(() => addressAllowed('192.0.2.1', { allowed: ['192.0.2.1/24'] }), 'range').message.startsWith('allowed[0]'), true);
+  const payload = ['01020304', '0123456789abcdef', 'sms', '7', 'https://shop.example', '1800000000000', '5', '0', ''].join('\n');
+  const token = `kws_${Buffer.from(payload).toString('base64url')}.${Buffer.alloc(32).toString('base64url')}`;
+  assert.deepEqual({ ...sessionClaims(token) }, { id: '0123456789abcdef', route: 'sms', origin: 'https://shop.example', calls: 5, mock: false, expires_at: '2027-01-15T08:00:00.000Z', parent: null });
+  for (const text of ['', 'kws_', token.slice(0, -1), KEY]) assert.equal(refusal(() => sessionClaims(text), text).code, 'SESSION');
+});
+
+test('who imports and who requires get the same KeywardError', () => {
+  const required = createRequire(import.meta.url)('../../dist/cjs/index.js');
+  assert.equal(required.KeywardError, KeywardError);
+  assert.equal(required.Verifier, Verifier);
 });
