@@ -125,6 +125,24 @@ export async function buildCommand() {
   end();
 }
 
+/** The guards of the package: in dist/, an entry for each framework, and the types of them in dist/guard. */
+export async function buildGuards() {
+  const dist = join(root, 'dist');
+  const [source, entries] = [join(root, 'src', 'guard'), ['hono', 'express', 'fastify', 'fetch']];
+  // The types of records are those of the package, by its own name.
+  if (!stale(join(dist, 'fetch.js'), [source, join(dist, 'index.d.ts')])) return;
+  const end = step('guards');
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', source], { what: 'TypeScript' });
+  for (const entry of entries) {
+    const from = [join(source, `${entry}.ts`)];
+    await esbuild({ entryPoints: from, outfile: join(dist, `${entry}.js`), external: ['jose'], platform: 'neutral' });
+    // jose has no CommonJS, which Node 20 cannot do without: there it is part of the script.
+    await esbuild({ entryPoints: from, outfile: join(dist, 'cjs', `${entry}.js`), format: 'cjs', platform: 'node' });
+  }
+  cpSync(join(dist, 'guard'), join(dist, 'cjs', 'guard'), { recursive: true });
+  end(entries.map((entry) => `${entry} ${size(join(dist, `${entry}.js`))}`).join(', '));
+}
+
 /** One page's script, bundled into `out`; `define` puts values into it. */
 const bundlePage = (name, out, define = {}) =>
   esbuild({ entryPoints: [join(root, 'www', `${name}.ts`)], outfile: join(out, `${name}.js`), minify: true, conditions: ['browser'], define });
@@ -149,7 +167,7 @@ export async function buildPages() {
 }
 
 /** build/www/openapi.json: written by the table that the Worker dispatches by, and served by the Worker as a file. */
-function buildDocument() {
+export function buildDocument() {
   const out = join(root, 'build', 'www', 'openapi.json');
   if (!stale(out, ['src', join('worker', 'src'), 'Cargo.lock'].map((path) => join(root, path)))) return;
   const end = step('OpenAPI document');
@@ -213,6 +231,7 @@ export async function build() {
   setup();
   process.stderr.write('keyward: build\n');
   await buildPackage();
+  await buildGuards();
   await buildCommand();
   await buildPages();
   buildDocument();
