@@ -1,6 +1,6 @@
 /** For an origin behind a keyward route: who calls, as the `Keyward-Identity` of the route vouches for it. Whoever comes past the route has none. */
 import { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
-import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
+import type { JWTPayload, JWTVerifyGetKey } from 'jose';
 import { pathOf, textOf, within } from './deployment.js';
 import { known, teller } from './notice.js';
 import type { Problem } from './notice.js';
@@ -35,7 +35,7 @@ export interface IdentityOptions {
   /** Where the deployment is, whose keys are read from `/.well-known/jwks.json`. */
   url?: string;
   /** The keys themselves, in the place of `url`. */
-  jwks?: JSONWebKeySet;
+  jwks?: { keys: Record<string, unknown>[] };
   /** This origin as the route's `upstream` names it, without a path: `https://api.example`. */
   audience: string;
   /** `KEYWARD_ISSUER` of the deployment; `keyward`. */
