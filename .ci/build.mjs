@@ -97,6 +97,20 @@ export async function buildPackage() {
   end(`core ${size(join(dist, 'keyward.wasm'))}, ${size(join(dist, 'index.js'))} in one script`);
 }
 
+/** dist/client.js and its types: the client of a deployment. Its types of the API are .ci/types.mjs's, committed. */
+export async function buildClient() {
+  const out = join(root, 'dist', 'client.js');
+  const source = join(root, 'src', 'client');
+  if (!stale(out, [source])) return;
+  const end = step('client');
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', source], { what: 'TypeScript' });
+  const from = [join(source, 'index.ts')];
+  await esbuild({ entryPoints: from, outfile: out, platform: 'neutral' });
+  await esbuild({ entryPoints: from, outfile: join(root, 'dist', 'cjs', 'client.js'), format: 'cjs', platform: 'node' });
+  cpSync(join(root, 'dist', 'client'), join(root, 'dist', 'cjs', 'client'), { recursive: true });
+  end(size(out));
+}
+
 /** build/scan: the leak scanner, a wasm of its own; in dist/, the command line that runs it. */
 export async function buildCommand() {
   const of = { targetDir: join(root, 'target', 'scan') };
@@ -108,7 +122,7 @@ export async function buildCommand() {
     glue('web', wasm, out, 'scan');
     end(size(join(out, 'scan_bg.wasm')));
   }
-  if (!stale(join(dist, 'cli.js'), [join(out, 'scan.js'), join(root, 'src', 'cli')])) return;
+  if (!stale(join(dist, 'cli.js'), [join(out, 'scan.js'), join(root, 'src', 'cli'), join(root, 'src', 'client')])) return;
   const end = step('command line');
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'src', 'cli')], { what: 'TypeScript' });
   copyFileSync(join(out, 'scan_bg.wasm'), join(dist, 'scan.wasm'));
@@ -232,6 +246,7 @@ export async function build() {
   process.stderr.write('keyward: build\n');
   await buildPackage();
   await buildGuards();
+  await buildClient();
   await buildCommand();
   await buildPages();
   buildDocument();

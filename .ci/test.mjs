@@ -50,6 +50,7 @@ await runner('The model of the lease, all interleavings', 'cargo', ['test', '--l
 await nodeTests('Vectors and tests in wasm', 'wasm');
 await nodeTests('The npm package, vectors included', 'package');
 await nodeTests('The leak scanner', 'scan');
+await nodeTests('The command line', 'cli');
 await nodeTests('The Worker in workerd', 'worker');
 await nodeTests('The pages in Chromium', 'browser');
 

@@ -1,10 +1,16 @@
 #!/usr/bin/env node
-/** The command line. Exit codes: 0 done and clean, 1 findings, 2 it could not be done. */
+/** The command line. Exit codes: 0 done and clean, 1 findings or an answer that is no, 2 it could not be done. */
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { KeywardApiError } from '../client/index.js';
+import { auditCommands } from './audit.js';
+import { completionCommand } from './completion.js';
+import { Refused, sentence } from './connection.js';
+import { doctorCommand } from './doctor/index.js';
 import * as hook from './hook.js';
+import { keysCommands } from './keys.js';
+import { routesCommands } from './routes.js';
 import { ruleFor } from './scan/engine.js';
-import { Refused } from './deployment.js';
 import { type Options as Response, respond } from './respond.js';
 import { Misuse, type Options, run } from './scan/index.js';
 
@@ -99,11 +105,20 @@ const hooks = program.command('hook').summary('scan before each commit').descrip
 hooks.command('install').description('scan what is staged before each commit; what the hook does already, it goes on to do').action(() => void process.stdout.write(`${hook.install()}\n`));
 hooks.command('uninstall').description('scan no longer').action(() => void process.stdout.write(`${hook.uninstall()}\n`));
 
+keysCommands(program);
+routesCommands(program);
+auditCommands(program);
+doctorCommand(program, version);
+completionCommand(program);
+
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else {
+  else if (error instanceof KeywardApiError) {
+    process.stderr.write(`keyward: ${sentence(error)}\n`);
+    process.exitCode = 2;
+  } else {
     process.stderr.write(`keyward: ${(error as Error).message}\n`);
     if (!(error instanceof Misuse) && !(error instanceof Refused) && process.env.KEYWARD_DEBUG) process.stderr.write(`${(error as Error).stack}\n`);
     process.exitCode = 2;

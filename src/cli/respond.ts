@@ -1,7 +1,7 @@
 /** `keyward respond`: the answer to a leaked key, step by step. */
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { Deployment, Refused } from './deployment.js';
+import { connect, idOf, Refused } from './connection.js';
 import { painter, plural, shown } from './scan/report.js';
 
 export interface Options {
@@ -13,21 +13,6 @@ export interface Options {
   output?: string;
 }
 
-interface Key {
-  id: string;
-  name: string;
-  owner: string;
-  environment: string;
-  status: string;
-}
-
-interface Incident {
-  id: string;
-  steps: { name: string; title: string; done_at: string | null; note?: string | null }[];
-  evidence: { calls?: number; refused?: number } | null;
-  keys_at_risk: { key_id: string; name: string; status: string }[];
-}
-
 const ACTIONS = {
   revoke: 'end it at every edge: nothing that uses it works any more',
   rotate: 'put a new secret in its place: the old one ends',
@@ -35,15 +20,8 @@ const ACTIONS = {
   none: 'leave it as it is, and only write down what is known',
 } as const;
 
-/** The id in the text of a key, or the id itself. */
-function idOf(text: string): string {
-  const id = text.trim().match(/^(?:[a-z][a-z0-9]{1,11}_[a-z][a-z0-9]{1,11}_)?([0-9A-Za-z]{16})(?:_.*)?$/)?.[1];
-  if (id === undefined) throw new Refused('that is no key and no id of one: an id has 16 letters and digits');
-  return id;
-}
-
 export async function respond(which: string | undefined, options: Options): Promise<void> {
-  const deployment = Deployment.from(options, 'keyward.leaks:write');
+  const keyward = connect({ ...(options.url === undefined ? {} : { url: options.url }) }, 'keyward.leaks:write');
   const paint = painter(process.stdout);
   const say = (text = '') => process.stdout.write(`${text}\n`);
   const asks = process.stdin.isTTY === true || process.env.KEYWARD_ASK === '1';
@@ -59,7 +37,7 @@ export async function respond(which: string | undefined, options: Options): Prom
   try {
     // What is typed may be the key itself: a command line is remembered by the shell, an answer is not.
     const id = idOf(which ?? await ask('The key that leaked, or its id:', 'the id of the key'));
-    const key = await deployment.json<Key>('GET', `/v1/keys/${id}`);
+    const key = await keyward.keys.get(id);
     say(`${paint('bold', shown(key.name))} of ${shown(key.owner)}, ${key.environment}, ${key.status}`);
     let action = options.action;
     if (action === undefined) {
@@ -70,9 +48,7 @@ export async function respond(which: string | undefined, options: Options): Prom
       if (action === undefined) throw new Refused(`${answer || 'nothing'} is none of ${names.join(', ')}: nothing was done`);
     }
     const since = options.suspectedAt ?? (asks ? await ask('Since when may others have it? (2026-11-21T08:00:00Z; empty: since this secret was made)', '--suspected-at') : '');
-    const done = await deployment.json<Key & { key?: string; effective_by?: string; incident: Incident | null }>('POST', `/v1/keys/${id}/leak-response`, {
-      action, ...(since ? { suspected_at: since } : {}), ...(options.reason ? { reason: options.reason } : {}), ...(options.note ? { note: options.note } : {}),
-    });
+    const done = await keyward.leaks.respond(id, { action, suspected_at: since || undefined, reason: options.reason, note: options.note });
     say(`${action === 'none' ? 'nothing was changed' : `${action}: done`}, the key is ${done.status}${done.effective_by ? `; every edge knows by ${done.effective_by}` : ''}`);
     if (done.key !== undefined) say(`the new secret, shown this once:\n${done.key}`);
     const { incident } = done;
@@ -83,9 +59,9 @@ export async function respond(which: string | undefined, options: Options): Prom
     say();
     for (const { title, done_at: at, note } of incident.steps) say(`${at === null ? paint('yellow', '[ ]') : paint('green', '[x]')} ${title}${note ? ` (${shown(note)})` : ''}`);
     say();
-    say(`incident ${incident.id}: GET ${deployment.origin}/v1/incidents/${incident.id}?format=markdown`);
+    say(`incident ${incident.id}: GET ${keyward.origin}/v1/incidents/${incident.id}?format=markdown`);
     if (options.output) {
-      writeFileSync(options.output, await deployment.text('GET', `/v1/incidents/${incident.id}?format=markdown`));
+      writeFileSync(options.output, await keyward.incidents.markdown(incident.id));
       say(`written to ${options.output}`);
     }
   } finally {

@@ -1,7 +1,8 @@
 /** `keyward scan`: what is asked, what is looked at, what is told. */
 import { existsSync, readSync, realpathSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { Deployment } from '../deployment.js';
+import type { Keyward } from '../../client/index.js';
+import { connect } from '../connection.js';
 import { Baseline } from './baseline.js';
 import { Blobs } from './blobs.js';
 import { sources, traced } from './bundle.js';
@@ -265,20 +266,32 @@ function progress(pool: Pool, enabled: boolean): () => void {
   };
 }
 
-/** Reports keys of one's own deployment to it: `POST /v1/leaks`. */
-async function report(deployment: Deployment, found: Found[]): Promise<string> {
+/** Reports keys of one's own deployment to it. */
+async function report(deployment: Keyward, found: Found[]): Promise<string> {
   const own = found.filter((finding) => finding.secret !== undefined);
   if (own.length === 0) return 'nothing to report: no keys of keyward\'s own format\n';
   const actions = new Map<string, number>();
   for (let i = 0; i < own.length; i += MOST_LEAKS) {
-    const leaks = own.slice(i, i + MOST_LEAKS).map(({ secret, path, line, introduced }) => ({ key: secret, source: 'keyward scan', path: path.slice(0, 500), line, ...(introduced ? { commit: introduced.id } : {}) }));
-    const { data } = await deployment.json<{ data: { label: string; action?: string | null }[] }>('POST', '/v1/leaks', { leaks });
+    const leaks = own.slice(i, i + MOST_LEAKS).map(({ secret, path, line, introduced }) => ({ key: secret as string, source: 'keyward scan', path: path.slice(0, 500), line, ...(introduced ? { commit: introduced.id } : {}) }));
+    const { data } = await deployment.leaks.report({ leaks });
     for (const { label, action } of data) {
       const what = label === 'true_positive' ? `known (${action})` : 'not known there';
       actions.set(what, (actions.get(what) ?? 0) + 1);
     }
   }
   return `reported ${plural(own.length, 'key')} to ${deployment.origin}: ${[...actions].map(([what, count]) => `${count} ${what}`).join(', ')}\n`;
+}
+
+/** What visitors of a built front end can read. */
+export async function bundled(folder: string): Promise<Located[]> {
+  const scan = new Collected();
+  const pool = new Pool({ brands: [], keep: false });
+  try {
+    await files([folder], { bundle: true, confidence: 'medium', brand: [], hygiene: false }, pool, scan);
+  } finally {
+    await pool.end();
+  }
+  return scan.findings.filter(({ confidence }) => confidence !== 'low').map(({ secret, ...finding }: Found & Finding) => finding);
 }
 
 /** Runs a scan and answers the exit code: 0 clean, 1 findings, 2 could not scan all. */
@@ -289,7 +302,7 @@ export async function run(paths: string[], options: Options, version: string): P
   if (options.json && options.sarif) throw new Misuse('--json and --sarif exclude one another');
   if (options.baseline && options.writeBaseline) throw new Misuse('--baseline reads a baseline and --write-baseline makes one: one of them');
   // Before anything is read: a report that cannot be sent is told at once.
-  const deployment = options.reportTo === undefined ? undefined : Deployment.from({ url: options.reportTo }, 'keyward.leaks:write');
+  const deployment = options.reportTo === undefined ? undefined : connect({ url: options.reportTo }, 'keyward.leaks:write');
   const scan = new Collected();
   const pool = new Pool({ brands: options.brand, keep: deployment !== undefined });
   const stop = progress(pool, process.stderr.isTTY === true && !options.quiet);

@@ -1,0 +1,62 @@
+/** Values of flags, as they are typed. */
+import { InvalidArgumentError } from 'commander';
+import type { CreateKeyBody } from '../client/index.js';
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** `30d`, `12h` in seconds; `undefined` for what is none. */
+function span(text: string): number | undefined {
+  const [, count, unit] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  return unit === undefined ? undefined : Number(count) * (UNITS[unit] as number);
+}
+
+function instant(text: string, sign: 1 | -1): string {
+  const seconds = span(text);
+  if (seconds !== undefined) return new Date(Date.now() + sign * seconds * 1000).toISOString();
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(Date.parse(text))) return new Date(text).toISOString();
+  throw new InvalidArgumentError('A time is 90d, 12h, 30m, 2026-11-21 or 2026-11-21T08:00:00Z.');
+}
+/** A time to come: `90d` is in 90 days. */
+export const ahead = (text: string) => instant(text, 1);
+/** A time that is past: `7d` is 7 days ago. */
+export const ago = (text: string) => instant(text, -1);
+
+/** A span in seconds: `3600` or `1h`. */
+export function seconds(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : span(text);
+  if (value === undefined) throw new InvalidArgumentError('A span is a number of seconds, or 30m, 12h, 7d.');
+  return value;
+}
+
+export function count(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}
+
+/** For flags that may be given several times, or once with commas. */
+export const several = (text: string, before: string[] = []) => [...before, ...text.split(',').map((part) => part.trim()).filter(Boolean)];
+
+/** `requests=100/60s`, with a burst `requests=100/60s/20`. */
+export function limit(text: string, before: NonNullable<CreateKeyBody['rate_limits']> = []) {
+  const [, name, calls, window, burst] = /^([a-z][a-z0-9_-]{0,31})=(\d+)\/(\d+[smhdw]?)(?:\/(\d+))?$/.exec(text) ?? [];
+  if (name === undefined || window === undefined) throw new InvalidArgumentError('A limit is name=calls/window, such as requests=100/60s.');
+  return [...before, { name, limit: Number(calls), window_seconds: seconds(window), ...(burst === undefined ? {} : { burst: Number(burst) }) }];
+}
+
+/** `monthly=10000/month`. */
+export function quota(text: string, before: NonNullable<CreateKeyBody['quotas']> = []) {
+  const [, name, calls, period] = /^([a-z][a-z0-9_-]{0,31})=(\d+)\/(day|month|total)$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('A quota is name=calls/period, such as monthly=10000/month; periods are day, month and total.');
+  return [...before, { name, limit: Number(calls), period: period as 'day' | 'month' | 'total' }];
+}
+
+export function object(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Told below, without the text.
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InvalidArgumentError('It is a JSON object.');
+  return value as Record<string, unknown>;
+}

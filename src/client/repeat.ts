@@ -1,0 +1,39 @@
+/** Whether a call may be sent again, and when. Pure: time and chance come as values. */
+
+/** Delays before the second, third … attempt grow from this, in milliseconds, to at most {@link LONGEST_MS}. */
+const FIRST_MS = 200;
+const LONGEST_MS = 5_000;
+/** A deployment that asks to be left alone for longer is not asked again by this call. */
+const PATIENCE_SECONDS = 30;
+
+/** What an attempt ended with, where it was not accepted. */
+export interface Ending {
+  /** 0 where no answer arrived. */
+  status: number;
+  /** What `Retry-After` asks for, in seconds. */
+  retryAfter?: number | undefined;
+  /** Whether it is certain that nothing was sent. */
+  unsent?: boolean;
+}
+
+/**
+ * Milliseconds until the next attempt; `undefined` where there is none.
+ *
+ * @param safe whether the call does no harm when it is carried out twice
+ * @param attempt counts from 0
+ * @param chance 0 to 1: full jitter, so that clients that failed together do not come back together
+ */
+export function delay({ status, retryAfter, unsent = false }: Ending, { safe, attempt, retries, chance }: { safe: boolean; attempt: number; retries: number; chance: number }): number | undefined {
+  if (attempt >= retries || !(status === 0 || status === 429 || status === 503) || !(safe || unsent)) return undefined;
+  if (retryAfter !== undefined && retryAfter > PATIENCE_SECONDS) return undefined;
+  const jitter = chance * Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt);
+  return (retryAfter ?? 0) * 1000 + jitter;
+}
+
+/** Seconds from now that a `Retry-After` names (RFC 9110 §10.2.3), of either form; `undefined` where it says nothing. */
+export function retryAfter(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined;
+  if (/^\d{1,9}$/.test(value.trim())) return Number(value);
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : Math.max(0, Math.ceil((at - now) / 1000));
+}

@@ -1,0 +1,202 @@
+/** One call of the API: the request, its attempts, and what became of it. The only file here that touches the network. */
+import { operations, type Operations, type Problem } from './api.js';
+import { KeywardApiError } from './error.js';
+import { delay, retryAfter, type Ending } from './repeat.js';
+
+/** What may be said with every call. */
+export interface CallOptions {
+  /** Ends the call, between attempts as within one. */
+  signal?: AbortSignal | undefined;
+  /** For each attempt, in milliseconds; the client's own where it is left out. */
+  timeout_ms?: number | undefined;
+}
+
+/** With a call that makes something. */
+export interface CreateOptions extends CallOptions {
+  /** A name for this very request. The client makes one for each call, so that repeating it after a failure makes nothing twice. */
+  idempotencyKey?: string | undefined;
+}
+
+/** Time and chance, as the client needs them. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** 0 to 1. */
+  random(): number;
+  /** Calls `then` after so many milliseconds; answers what takes that back. */
+  after(ms: number, then: () => void): () => void;
+}
+
+/** What a call is made of. */
+export interface Request extends CreateOptions {
+  /** Values of `{…}` in its path. */
+  path?: Record<string, string>;
+  query?: object | undefined;
+  /** Sent as JSON; a text or bytes as they are. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** Key in the place of the client's own. */
+  key?: string | undefined;
+  /** Secrets that are sent along: no error repeats them. */
+  hide?: (string | null | undefined)[];
+  /** How long the answer may be in coming by its nature, in milliseconds, on top of the timeout. */
+  lasts?: number;
+}
+
+/** An accepted answer. */
+export interface Answer {
+  text: string;
+  headers: Headers;
+}
+
+export type Send = (operation: keyof Operations, request?: Request) => Promise<Answer>;
+
+/** What is known of a deployment. */
+export interface Deployment {
+  origin: string;
+  key: string | undefined;
+  fetch: typeof globalThis.fetch;
+  timeout_ms: number;
+  retries: number;
+  clock: Clock;
+}
+
+/** How connections fail before a request leaves, where a runtime says so. */
+const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** What is shorter is no secret, and would be found in words that are none. */
+const HIDDEN_FROM = 8;
+
+/** Carried out twice it does what it does once. A secret's slot is the exception: retiring `current` moves `next` there, and a second time would retire that. */
+const isSafe = (operation: keyof Operations, method: string, mark: string | undefined) =>
+  ((method === 'GET' || method === 'PUT' || method === 'DELETE') && operation !== 'retireRouteSecret') || operation === 'verifyKey' || mark === 'once';
+
+/** The target of an operation. Every value is one segment, whatever it holds. */
+function target(path: string, values: Record<string, string>, query: object): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (typeof value !== 'string' || value === '' || value === '.' || value === '..') throw new TypeError(`${name} must be a text that is not empty`);
+    return encodeURIComponent(value);
+  });
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) search.append(name, String(one));
+  }
+  const asked = search.toString();
+  return asked === '' ? filled : `${filled}?${asked}`;
+}
+
+const contentType = (body: unknown, operation: keyof Operations) => (operation === 'importKeys' ? 'application/jsonl' : body === undefined ? undefined : 'application/json');
+
+const aborted = () => new KeywardApiError({ code: 'ABORTED', title: 'The call was ended', detail: 'the signal of the call was aborted' });
+
+/** How calls of a deployment are made. */
+export function sender({ origin, key: own, fetch, timeout_ms, retries, clock }: Deployment): Send {
+  /** Resolves after so long, rejects when the signal says so. */
+  const pause = (ms: number, signal: AbortSignal | undefined) => new Promise<void>((resolve, reject) => {
+    if (signal?.aborted) return void reject(aborted());
+    const end = () => {
+      cancel();
+      reject(aborted());
+    };
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener('abort', end);
+      resolve();
+    });
+    signal?.addEventListener('abort', end, { once: true });
+  });
+
+  /** One attempt: the answer, or what it ended with and the error that tells it. */
+  async function attempt(url: string, init: RequestInit, limit: number, signal: AbortSignal | undefined, hidden: string[]): Promise<Answer | (Ending & { error: KeywardApiError })> {
+    const ending = new AbortController();
+    let late = false;
+    const stop = () => ending.abort();
+    const cancel = clock.after(limit, () => {
+      late = true;
+      stop();
+    });
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    // What a deployment, or whatever stands in front of it, says against a call is repeated without the keys that were sent along.
+    const clean = (text: string) => hidden.reduce((so, secret) => so.replaceAll(secret, '[key]'), text);
+    try {
+      const response = await fetch(url, { ...init, signal: ending.signal });
+      const { status, headers } = response;
+      const request_id = headers.get('keyward-request-id');
+      if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+        response.body?.cancel().catch(() => {});
+        return { status: 300, error: new KeywardApiError({ code: 'UNEXPECTED_ANSWER', title: 'A redirect', status, request_id, detail: `${origin} answered with a redirect, which is not followed: a key would go with it` }) };
+      }
+      const text = await response.text();
+      if (response.ok) return { text, headers };
+      const after = retryAfter(headers.get('retry-after'), clock.now());
+      let problem: Problem | undefined;
+      try {
+        const parsed = JSON.parse(text, (_, value: unknown) => (typeof value === 'string' ? clean(value) : value)) as Problem | null;
+        if (typeof parsed?.code === 'string' && typeof parsed.detail === 'string') problem = parsed;
+      } catch {
+        // No document of keyward's.
+      }
+      const told = problem ?? { code: 'UNEXPECTED_ANSWER' as const, title: 'Not an answer of keyward', detail: `${origin} answered ${status}, and not as keyward does` };
+      const error = new KeywardApiError({ code: told.code, title: told.title, detail: told.detail, status, request_id: request_id ?? problem?.request_id ?? null, ...(problem && { problem }), ...(after !== undefined && { retry_after_seconds: after }) });
+      return { status, retryAfter: after, error };
+    } catch (failure) {
+      if (signal?.aborted) throw aborted();
+      if (late) return { status: 0, error: new KeywardApiError({ code: 'TIMEOUT', title: 'No answer in time', detail: `${origin} did not answer within ${limit} ms` }) };
+      const { message, cause } = failure as Error & { cause?: { code?: unknown; message?: unknown } };
+      const why = clean(String(cause?.message || cause?.code || message));
+      return { status: 0, unsent: UNSENT.has(String(cause?.code)), error: new KeywardApiError({ code: 'UNREACHABLE', title: 'Not reached', detail: `${origin} cannot be reached: ${why}` }) };
+    } finally {
+      cancel();
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  return async (operation, { path = {}, query = {}, body, headers = {}, key = own, hide = [], lasts = 0, signal, timeout_ms: limit = timeout_ms, idempotencyKey } = {}) => {
+    const [method, template, mark] = operations[operation];
+    const type = contentType(body, operation);
+    const sent: Record<string, string> = { Accept: '*/*', ...headers };
+    if (mark !== 'open' && key !== undefined) sent.Authorization = `Bearer ${key}`;
+    if (type !== undefined) sent['Content-Type'] = type;
+    // One for all attempts: it is what makes the second of them the same request as the first.
+    if (mark === 'once') sent['Idempotency-Key'] = idempotencyKey ?? crypto.randomUUID();
+    const init: RequestInit = { method, headers: sent, redirect: 'manual' };
+    if (body !== undefined) init.body = typeof body === 'string' || body instanceof Uint8Array ? body as BodyInit : JSON.stringify(body);
+    const hidden = [own, key, ...hide].filter((secret): secret is string => typeof secret === 'string' && secret.length >= HIDDEN_FROM);
+    const url = origin + target(template, path, query);
+    for (let count = 0; ; count += 1) {
+      if (signal?.aborted) throw aborted();
+      const ended = await attempt(url, init, limit + lasts, signal, hidden);
+      if (!('error' in ended)) return ended;
+      const wait = delay(ended, { safe: isSafe(operation, method, mark), attempt: count, retries, chance: clock.random() });
+      if (wait === undefined) throw ended.error;
+      await pause(wait, signal);
+    }
+  };
+}
+
+/** The JSON of an answer. */
+export async function json<T>(answer: Promise<Answer>): Promise<T> {
+  const { text, headers } = await answer;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as T;
+  } catch {
+    // Told below.
+  }
+  throw unexpected(headers, 'what was answered is no JSON of keyward');
+}
+
+/** The lines of an answer of JSON lines. */
+export async function lines<T>(answer: Promise<Answer>): Promise<T[]> {
+  const { text, headers } = await answer;
+  try {
+    return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as T);
+  } catch {
+    throw unexpected(headers, 'what was answered are no JSON lines of keyward');
+  }
+}
+
+/** An answer that was accepted and is not what it should be. */
+export const unexpected = (headers: Headers | undefined, detail: string) =>
+  new KeywardApiError({ code: 'UNEXPECTED_ANSWER', title: 'Not an answer of keyward', status: 200, detail, request_id: headers?.get('keyward-request-id') ?? null });
