@@ -131,10 +131,12 @@ export async function buildCommand() {
       entryPoints: [join(root, 'src', 'cli', entry)],
       outfile: join(dist, file),
       alias: { 'keyward-scan': join(out, 'scan.js') },
-      external: ['commander', 'ignore', '@jridgewell/trace-mapping'],
+      external: ['commander', 'ignore', '@jridgewell/trace-mapping', 'keyward'],
       platform: 'node',
     });
   }
+  // What the command line has workerd load beside the Worker.
+  copyFileSync(join(root, 'src', 'cli', 'worker', 'assets.js'), join(dist, 'assets.js'));
   chmodSync(join(dist, 'cli.js'), 0o755);
   end();
 }
@@ -229,6 +231,16 @@ export async function buildWorker({ out = join(root, 'build', 'worker'), feature
   end(size(entry, join(out, 'worker_bg.wasm')));
 }
 
+/** dist/worker and dist/www: the Worker and its pages as they were built here, so that whoever has the package needs no Rust. */
+function packageWorker() {
+  for (const name of ['worker', 'www']) {
+    const [from, to] = [join(root, 'build', name), join(root, 'dist', name)];
+    if (!stale(to, [from])) continue;
+    rmSync(to, { recursive: true, force: true });
+    cpSync(from, to, { recursive: true });
+  }
+}
+
 /** build/worker-faulty: the Worker with ways to make it fail, for the tests that it survives failing. */
 export const buildFaultyWorker = () =>
   buildWorker({ out: join(root, 'build', 'worker-faulty'), features: ['fault-injection'], title: 'Worker that can be made to fail' });
@@ -251,6 +263,7 @@ export async function build() {
   await buildPages();
   buildDocument();
   await buildWorker();
+  packageWorker();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await build();

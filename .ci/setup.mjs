@@ -44,8 +44,8 @@ function quiet(command, args, options) {
 
 function checkToolchains() {
   const end = step('toolchains');
-  const [major] = process.versions.node.split('.').map(Number);
-  if (major < 20) fail(`Node ${process.versions.node} is too old: 20 or newer is needed`, 'https://nodejs.org/en/download');
+  const [major, minorOfNode] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minorOfNode < 12)) fail(`Node ${process.versions.node} is too old: 20.12 or newer is needed`, 'https://nodejs.org/en/download');
   const rustc = quiet('rustc', ['--version']);
   if (!rustc || !quiet('cargo', ['--version'])) fail('no Rust found (rustc and cargo)', 'install stable Rust: https://rustup.rs');
   const [, minor] = rustc.match(/ 1\.(\d+)\./) ?? [];
@@ -53,12 +53,13 @@ function checkToolchains() {
   end(`Node ${process.versions.node}, ${rustc.split(' ').slice(0, 2).join(' ')}`);
 }
 
-function installPackages() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
-  const stamp = join(root, 'node_modules', '.keyward-lock');
+/** What a lock file of npm names, beside it. */
+function installPackages(folder = root, title = 'npm packages', flags = []) {
+  const lock = createHash('sha256').update(readFileSync(join(folder, 'package-lock.json'))).digest('hex');
+  const stamp = join(folder, 'node_modules', '.keyward-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
-  const end = step('npm packages');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { what: 'npm ci' });
+  const end = step(title);
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...flags], { what: 'npm ci', cwd: folder });
   writeFileSync(stamp, lock);
   end();
 }
@@ -254,6 +255,8 @@ export function setup({ tests = false } = {}) {
   installWasmTarget();
   buildBindgen();
   if (!tests) return;
+  // Runtimes come as packages of their own for each platform: nothing has to be run to have them.
+  installPackages(join(root, 'tests', 'packaging'), 'runtimes and bundlers (for the tests of the packed package)', ['--ignore-scripts']);
   installChromium();
   installNginx();
   installPythonPackages();

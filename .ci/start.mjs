@@ -1,12 +1,12 @@
 // `npm start`: sets up, builds, and runs the real Worker in workerd with its state in .keyward/, beside it a stand-in for an SMS
 // provider that a first route leads to, then prints what to try.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { taken } from '../src/cli/worker/port.mjs';
+import { localDeployment } from '../src/cli/worker/secrets.mjs';
+import { Held, endWithNpm, lockState } from '../src/cli/worker/state.mjs';
 import { build } from './build.mjs';
 import { exposePages, setUpRoute } from './demo.mjs';
-import { localDeployment } from './deployment.mjs';
 import { startProvider } from './provider.mjs';
 import { fail, root } from './setup.mjs';
 import { startKeyward } from './workerd.mjs';
@@ -22,55 +22,23 @@ const port = portFrom('PORT', 8787);
 let providerPort = portFrom('PROVIDER_PORT', PROVIDER_PORT);
 
 const state = join(root, '.keyward');
-const pidFile = join(state, 'workerd.pid');
-const lockFile = join(state, 'lock');
 
-/** What `ps` knows of a process; empty where the process, or `ps`, is not there. */
-const ps = (column, pid) => (spawnSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '').trim();
-
-/** The command line of a process, if it is there. */
-function commandOf(pid) {
-  const file = `/proc/${pid}/cmdline`;
-  return existsSync(file) ? readFileSync(file, 'utf8').replaceAll('\0', ' ').trim() : ps('command', pid);
-}
-
-/** The parent of a process, or 0. */
-function parentOf(pid) {
-  const file = `/proc/${pid}/status`;
-  return Number(existsSync(file) ? /^PPid:\s+(\d+)/m.exec(readFileSync(file, 'utf8'))?.[1] : ps('ppid', pid)) || 0;
-}
-
-/** The process that a file names, if it is there and is what it says. */
-function living(file, mark) {
-  const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
-  return pid > 0 && commandOf(pid).includes(mark) ? pid : undefined;
-}
-
-/** Takes this folder's state for this process alone: two runtimes over one store would each believe their own memory. */
-function lockState() {
-  const holder = living(pidFile, join(state, 'workerd.capnp')) ?? living(lockFile, 'start.mjs');
-  if (holder) fail(`keyward runs from this folder already, as process ${holder}`, `end that one first: kill ${holder}`);
-  mkdirSync(state, { recursive: true, mode: 0o700 });
-  rmSync(lockFile, { force: true });
+/** Takes this folder's state for this process alone. */
+function lock() {
   try {
-    writeFileSync(lockFile, String(process.pid), { flag: 'wx' });
-  } catch {
-    fail('another start in this folder was a moment earlier', 'wait for that one');
+    return lockState(state);
+  } catch (error) {
+    if (!(error instanceof Held)) throw error;
+    return fail(error.message, error.pid ? `end that one first: kill ${error.pid}` : 'wait for that one');
   }
 }
 
-/** Whether something listens on the port already; asked before the minutes of a first build. */
-const taken = (wanted) =>
-  new Promise((resolve) => {
-    const probe = createServer().once('error', () => resolve(true)).once('listening', () => probe.close(() => resolve(false)));
-    probe.listen(wanted, '127.0.0.1');
-  });
-
-lockState();
+const held = lock();
 const refusePort = (name, wanted) => {
-  rmSync(lockFile, { force: true });
+  held.release();
   fail(`port ${wanted} is in use`, `end what uses it, or take another port: ${name}=8790 npm start`);
 };
+// Asked before the minutes of a first build.
 if (await taken(port)) refusePort('PORT', port);
 if (providerPort === port || (await taken(providerPort))) {
   if (process.env.PROVIDER_PORT) refusePort('PROVIDER_PORT', providerPort);
@@ -91,7 +59,7 @@ env.KEYWARD_LOCAL_WEBHOOKS ??= 'http://127.0.0.1:9000';
 env.KEYWARD_LOCAL_UPSTREAMS = [env.KEYWARD_LOCAL_UPSTREAMS, provider.url].filter(Boolean).join(',');
 const running = await startKeyward({ state, port, env, pages, onLog: (text) => process.stderr.write(text) });
 
-writeFileSync(pidFile, String(running.process.pid));
+held.holds(running.process.pid);
 
 const { url } = running;
 
@@ -155,15 +123,8 @@ const end = () => {
   running.process.kill('SIGTERM');
 };
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
-// npm does not pass on every signal that ends it, and a shell stands between: watch npm itself.
-if (process.env.npm_lifecycle_event === 'start') {
-  const shell = process.ppid;
-  const npm = commandOf(shell).includes('npm') ? shell : parentOf(shell);
-  setInterval(() => {
-    if (process.ppid !== shell || (npm > 1 && commandOf(npm) === '')) end();
-  }, 300).unref();
-}
+endWithNpm(end);
 const { code, signal } = await running.exited;
 await provider.close();
-for (const file of [pidFile, lockFile]) rmSync(file, { force: true });
+held.release();
 if (!ending) fail(`workerd ended (${code ?? signal})`, 'its last words are above');

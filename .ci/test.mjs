@@ -49,6 +49,7 @@ await runner('Vectors in native Rust', 'cargo', ['test', '--locked', '--quiet', 
 await runner('The model of the lease, all interleavings', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward-model'], cargoCounts);
 await nodeTests('Vectors and tests in wasm', 'wasm');
 await nodeTests('The npm package, vectors included', 'package');
+await nodeTests('The package, packed and installed elsewhere', 'packaging');
 await nodeTests('The leak scanner', 'scan');
 await nodeTests('The command line', 'cli');
 await nodeTests('The Worker in workerd', 'worker');

@@ -13,6 +13,7 @@ import { routesCommands } from './routes.js';
 import { ruleFor } from './scan/engine.js';
 import { type Options as Response, respond } from './respond.js';
 import { Misuse, type Options, run } from './scan/index.js';
+import { deploymentCommands } from './worker/commands.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -31,6 +32,8 @@ const program = new Command('keyward')
   .helpCommand('help [command]', 'print the help of a command')
   .showHelpAfterError('(--help tells what there is)')
   .exitOverride();
+
+deploymentCommands(program, version);
 
 program
   .command('scan')

@@ -6,9 +6,9 @@ import { Agent, request } from 'node:http';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { newDeployment } from '../../.ci/deployment.mjs';
 import { root } from '../../.ci/setup.mjs';
 import { startKeyward } from '../../.ci/workerd.mjs';
+import { newDeployment } from '../../src/cli/worker/secrets.mjs';
 import { quantile, quartiles } from './cpu.mjs';
 import { table } from './table.mjs';
 

@@ -8,9 +8,9 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { chromium as browserType } from 'playwright-core';
-import { localDeployment } from '../../.ci/deployment.mjs';
 import { chromium, root } from '../../.ci/setup.mjs';
 import { startKeyward } from '../../.ci/workerd.mjs';
+import { localDeployment } from '../../src/cli/worker/secrets.mjs';
 import { beyondTheSide, contrasts } from './looks.mjs';
 
 const TESTS = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'TAG', 'DIGEST'];

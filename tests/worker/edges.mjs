@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newDeployment } from '../../.ci/deployment.mjs';
 import { root } from '../../.ci/setup.mjs';
+import { newDeployment } from '../../src/cli/worker/secrets.mjs';
 import { parseAnswer, requestBytes } from '../bench/load.mjs';
 import { Deployment, core } from './harness.mjs';
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import * as core from '../../dist/node.js';
-import { newDeployment } from '../../.ci/deployment.mjs';
 import { root } from '../../.ci/setup.mjs';
 import { startKeyward } from '../../.ci/workerd.mjs';
+import { newDeployment } from '../../src/cli/worker/secrets.mjs';
 
 export { core };
 export const faulty = join(root, 'build', 'worker-faulty');

@@ -1,4 +1,4 @@
-// Stands where Cloudflare's asset server is when the Worker is deployed: serves build/www with content types.
+// Stands where Cloudflare's asset server is when the Worker is deployed: serves a folder of pages with content types.
 const TYPES = { html: 'text/html; charset=utf-8', css: 'text/css', js: 'text/javascript', wasm: 'application/wasm', svg: 'image/svg+xml', json: 'application/json', png: 'image/png' };
 
 export default {
