@@ -54,7 +54,7 @@ async function esbuild(options) {
 }
 
 /** What only prepares for later does nothing by itself: bundlers may leave it out where nobody asks for it. */
-const pure = (glue) => glue.replaceAll(/= (\(typeof FinalizationRegistry[^;]+);/gs, '= /* @__PURE__ */ (() => $1)();').replaceAll(/= new (TextDecoder|TextEncoder)\(/g, '= /* @__PURE__ */ new $1(');
+const pure = (glue) => glue.replaceAll(/^if \(Symbol\.dispose\).*$/gm, '').replaceAll(/= (\(typeof FinalizationRegistry[^;]+);/gs, '= /* @__PURE__ */ (() => $1)();').replaceAll(/= new (TextDecoder|TextEncoder)\(/g, '= /* @__PURE__ */ new $1(');
 
 /** dist/: the npm package's core. */
 export async function buildPackage() {
@@ -90,7 +90,8 @@ export async function buildPackage() {
   writeFileSync(join(dist, 'cjs', 'package.json'), '{"type":"commonjs"}\n');
   // In Node, who imports and who requires get the same instance and the same KeywardError.
   const names = Object.keys(createRequire(import.meta.url)(join(dist, 'cjs', 'index.js')));
-  writeFileSync(join(dist, 'node.js'), `export { ${names.join(', ')} } from './cjs/index.js';\n`);
+  // By require: an import of CommonJS would have Node look for its names first, which takes longer than all the rest.
+  writeFileSync(join(dist, 'node.js'), `import { createRequire } from 'node:module';\n\nexport const { ${names.join(', ')} } = createRequire(import.meta.url)('./cjs/index.js');\n`);
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', source], { what: 'TypeScript' });
   for (const inner of ['instance.d.ts', 'source']) rmSync(join(dist, inner), { recursive: true });
   for (const file of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) copyFileSync(join(dist, file), join(dist, 'cjs', file));

@@ -157,6 +157,38 @@ export function wasIssued(key: string, tagKey: string): boolean {
   return guarded(() => core().wasIssued(text(key, 'key'), text(tagKey, 'tagKey')));
 }
 
+/** What a key may be issued with; what is left out does not restrict. */
+export type Grant = Partial<Pick<KeyRecord, 'scopes' | 'not_before' | 'expires_at' | 'allowed_ips' | 'denied_ips' | 'allowed_countries' | 'allowed_origins'
+  | 'max_staleness_seconds' | 'rotation_days' | 'rate_limits' | 'quotas' | 'on_anomaly' | 'on_leak' | 'metadata'>>;
+
+/**
+ * Makes a key with its record and digest: `key` is shown to its holder once, `stored` is kept under `stored.record.id`.
+ *
+ * @param options.name what the key is for, in a line
+ * @param options.owner whose it is
+ * @param options.environment `live` if left out
+ * @param options.tagKey as for {@link generateKey}
+ * @param options.now milliseconds since the epoch; the runtime's clock if left out
+ * @throws {KeywardError} `INVALID_REQUEST`, `INVALID_SECRET`, `TYPE`
+ */
+export function issueKey(options: Grant & { verifier: Verifier; name: string; owner: string; environment?: string; tagKey?: string; now?: number }): { key: string; stored: StoredKey } {
+  const { verifier, environment = 'live', tagKey, now = Date.now(), ...grant } = object(options, 'options');
+  const at = new Date(moment(now));
+  if (Number.isNaN(at.getTime())) throw new KeywardError('TYPE', 'now must be a moment that a date can say');
+  const { brand } = verifier;
+  const key = generateKey(tagKey === undefined ? { brand, environment } : { brand, environment, tagKey });
+  const stored: StoredKey = {
+    record: {
+      id: parseKey(key).id, brand, environment, scopes: [], created_at: at.toISOString(), updated_at: at.toISOString(), not_before: null, expires_at: null,
+      allowed_ips: [], denied_ips: [], allowed_countries: [], allowed_origins: [], max_staleness_seconds: 5, rotation_days: 90, metadata: {},
+      ...grant, status: 'active', revoked_at: null, revoke_reason: null, version: 1,
+    },
+    secrets: [verifier.digest(key)],
+  };
+  guarded(() => core().prepare(textsOf(readStored(stored))).free());
+  return { key, stored };
+}
+
 /**
  * What to store of a key. The text itself is stored nowhere.
  *
@@ -256,6 +288,8 @@ function same(a: readonly string[] | undefined, b: readonly string[] | undefined
 
 /** Digests keys for storing and verifies them. */
 export class Verifier {
+  /** The brand of the keys. */
+  readonly brand: string;
   readonly #inner: glue.Verifier;
   /** Where the core reads a key's text. */
   #key = new Uint8Array(0);
@@ -271,7 +305,8 @@ export class Verifier {
   constructor(options: { brand: string; rootSecret: string; retiredRootSecrets?: string[] }) {
     const { brand, rootSecret, retiredRootSecrets = [] } = object(options, 'options');
     const retired = texts(retiredRootSecrets, 'retiredRootSecrets');
-    this.#inner = guarded(() => new (core().Verifier)(text(brand, 'brand'), text(rootSecret, 'rootSecret'), retired));
+    this.brand = text(brand, 'brand');
+    this.#inner = guarded(() => new (core().Verifier)(brand, text(rootSecret, 'rootSecret'), retired));
     codes ??= core().verdictCodes() as VerdictCode[];
   }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
-import { KeywardError, Verifier, addressAllowed, digestKey, generateKey, grants, parseKey, ready, redactKey, sessionClaims, verifyKey, wasIssued } from '../../dist/node.js';
+import { KeywardError, Verifier, addressAllowed, digestKey, generateKey, grants, issueKey, parseKey, ready, redactKey, sessionClaims, verifyKey, wasIssued } from '../../dist/node.js';
 
 const CODES = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'INVALID_REQUEST', 'INVALID_SECRET', 'SESSION', 'TYPE'];
 const ROOT_SECRET = 'ab'.repeat(32);
@@ -481,4 +481,14 @@ test('who imports and who requires get the same KeywardError', () => {
   const required = createRequire(import.meta.url)('../../dist/cjs/index.js');
   assert.equal(required.KeywardError, KeywardError);
   assert.equal(required.Verifier, Verifier);
+});
+
+test('a key is issued with its record, and what cannot be is refused by name', () => {
+  const made = issueKey({ verifier: verifier(), name: 'n', owner: 'o', scopes: ['calls:*'], expires_at: '2999-01-01T00:00:00Z', environment: 'test', now: 0 });
+  assert.equal(made.stored.record.created_at, '1970-01-01T00:00:00.000Z');
+  assert.ok(!JSON.stringify(made.stored).includes(made.key.slice(-33)), 'what is stored does not hold the secret');
+  assert.equal(verifyKey(made.key, JSON.parse(JSON.stringify(made.stored)), { verifier: verifier(), scopes: ['calls:create'], environment: 'test' }).code, 'VALID');
+  assert.match(refusal(() => issueKey({ verifier: verifier(), name: 'n', owner: 'o', scope: ['calls:*'] }), 'scope').message, /record\.scope is not known/);
+  assert.match(refusal(() => issueKey({ verifier: verifier(), name: 'n', owner: 'o', allowed_ips: ['192.0.2.1/24'] }), 'range').message, /record\.allowed_ips\[0\]/);
+  assert.match(refusal(() => issueKey({ verifier: verifier(), owner: 'o' }), 'name').message, /record\.name is missing/);
 });

@@ -9,7 +9,8 @@ import { gzipSync } from 'node:zlib';
 import { build as esbuild } from 'esbuild';
 import { chromium as launcher } from 'playwright-core';
 import { chromium, root } from '../../.ci/setup.mjs';
-import { COMPATIBILITY_DATE, startWorkerd } from '../../.ci/workerd.mjs';
+import { startWorkerd } from '../../.ci/workerd.mjs';
+import { COMPATIBILITY_DATE } from '../../src/cli/worker/workerd.mjs';
 import { npm, pack, run } from './installed.mjs';
 
 const tools = join(root, 'tests', 'packaging', 'node_modules');
@@ -208,7 +209,7 @@ test('publint and attw find nothing', () => {
   const { publint } = require('publint');
   return publint({ pkgDir: join(project, 'node_modules', 'keyward'), strict: true, pack: false }).then(({ messages }) => {
     assert.deepEqual(messages, []);
-    const { status, stdout, stderr } = run(project, process.execPath, [join(tools, '@arethetypeswrong', 'cli', 'dist', 'index.js'), tarball, '--exclude-entrypoints', './keyward.wasm', '--no-emoji']);
+    const { status, stdout, stderr } = run(project, process.execPath, [join(tools, '@arethetypeswrong', 'cli', 'dist', 'index.js'), tarball, '--exclude-entrypoints', './keyward.wasm', '--profile', 'node16', '--no-emoji']);
     assert.equal(status, 0, stdout + stderr);
   });
 });
