@@ -8,7 +8,7 @@ use crate::fields::Fields;
 use crate::key::{ID_LENGTH, is_id};
 use crate::leak::{Action, Leaked, add};
 use crate::time::Instant;
-use crate::usage::{Call, Tally, hour_of};
+use crate::usage::{Call, Led, Tally, hour_of};
 use crate::verify::Code;
 use serde_json::{Map, Value};
 
@@ -471,11 +471,11 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// What is known of the use of a key since `since`: its counts by hour (`tallies`, from [`BASELINE_HOURS`] before on), the calls that
-/// are kept one by one, what was seen of its secrets, and what was found unusual. Counts begin with the hour of `since`; the key
+/// What is known of the use of a key since `since`: its counts by hour (`tallies`, from [`BASELINE_HOURS`] before on), where its calls
+/// `led`, the calls that are kept one by one, what was seen of its secrets, and what was found unusual. Counts begin with the hour of `since`; the key
 /// was made at `made_at`, before which there is nothing to compare with.
 pub fn evidence(
-    tallies: &[Tally],
+    (tallies, led): (&[Tally], &[Led]),
     listed: &[Call],
     seen: &Use,
     anomalies: &[Value],
@@ -488,6 +488,7 @@ pub fn evidence(
     let within = |start: i64, end: i64| tallies.iter().filter(move |of| (start..end).contains(&of.hour));
     let sum = |start: i64, end: i64| within(start, end).map(|of| of.calls).sum::<u64>();
     let part = |name: fn(&Tally) -> &str| top(within(from, end).map(|of| (name(of), of.calls)).collect());
+    let destinations = led.iter().filter(|of| (from..end).contains(&of.hour));
     let calls = sum(from, end);
     let refused = within(from, end).filter(|of| of.outcome != Code::Valid.as_str()).map(|of| of.calls).sum::<u64>();
     let listed: Vec<&Call> = listed.iter().filter(|call| call.at >= since).collect();
@@ -529,6 +530,7 @@ pub fn evidence(
         ("outcomes", part(|of| &of.outcome)),
         ("routes", part(|of| &of.route)),
         ("countries", part(|of| &of.country)),
+        ("destinations", top(destinations.map(|of| (of.destination.as_str(), of.numbers)).collect())),
         ("networks", top(networks.chain(places).collect())),
         ("listed_calls", listed.len().into()),
         ("busiest_hour_at", busiest.map(|(hour, _)| instant(at(*hour))).into()),
@@ -799,7 +801,7 @@ mod tests {
                 hour: *hour, outcome: codes[*code].as_str().to_owned(), route: "verify".to_owned(), country: countries[*country].to_owned(), calls: *calls,
             }).collect();
             let at = |hour: i64| Instant::from_millis(hour * HOUR + 1);
-            let of = evidence(&tallies, &[], &Use::default(), &[], at(made), at(since), at(399));
+            let of = evidence((&tallies, &[]), &[], &Use::default(), &[], at(made), at(since), at(399));
             let expected: u64 = hours.iter().filter(|of| of.0 >= since).map(|of| of.3).sum();
             let refused: u64 = hours.iter().filter(|of| of.0 >= since && of.1 > 0).map(|of| of.3).sum();
             prop_assert_eq!(of["calls"].as_u64(), Some(expected));
@@ -846,9 +848,12 @@ mod tests {
         let secret = seen.of(1, at(0, 0));
         secret.came_from(Some("2001:db8::1".parse().unwrap()), None);
         secret.touch(at(4, 1));
+        let led = [(2, "DE", 9), (3, "KP", 2), (3, "+881", 1), (4, "KP", 3), (5, "FR", 1)]
+            .map(|(hour, place, numbers)| Led { hour, destination: place.to_owned(), numbers });
         let found = [json!({"kind": "volume_spike", "at": at(3, 30)}), json!({"kind": "new_country", "at": at(1, 0)})];
-        let of = evidence(&tallies, &listed, &seen, &found, at(1, 0), at(3, 20), at(4, 30));
+        let of = evidence((&tallies, &led), &listed, &seen, &found, at(1, 0), at(3, 20), at(4, 30));
         assert_eq!((of["calls"].as_u64(), of["counted_from"].as_str()), (Some(120), Some("1970-01-01T03:00:00.000Z")));
+        assert_eq!(of["destinations"].to_string(), r#"{"KP":5,"+881":1}"#, "since then, those with the most first");
         assert_eq!(of["networks"], json!({"192.0.2.0/24": 2, "198.51.100.0/24": 1, "2001:db8::/48": 0}));
         assert_eq!(
             (of["first_call_at"].as_str(), of["last_call_at"].as_str()),
@@ -860,7 +865,7 @@ mod tests {
             (Some(60.0), Some(10.0), Some(6.0))
         );
         assert_eq!(of["anomalies"].as_array().map(Vec::len), Some(1));
-        let none = evidence(&[], &[], &Use::default(), &[], at(3, 0), at(3, 0), at(3, 0));
+        let none = evidence((&[], &[]), &[], &Use::default(), &[], at(3, 0), at(3, 0), at(3, 0));
         assert_eq!(
             (none["calls"].as_u64(), &none["first_call_at"], &none["times_baseline"], &none["busiest_hour_at"]),
             (Some(0), &Value::Null, &Value::Null, &Value::Null)

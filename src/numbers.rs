@@ -31,13 +31,20 @@ pub struct Numbers {
     pub per_country: Option<Limit>,
 }
 
-/// A number of which the country is known.
+/// A number of which it is known where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// E.164, with its plus.
     pub number: String,
-    /// ISO 3166-1 alpha-2; none for numbers of no country, such as satellite phones.
-    pub country: Option<String>,
+    /// ISO 3166-1 alpha-2; the calling code, with its plus, of numbers of no country, such as satellite phones.
+    pub place: String,
+}
+
+impl Destination {
+    /// Its country, if it has one.
+    pub fn country(&self) -> Option<&str> {
+        Some(self.place.as_str()).filter(|place| !place.starts_with('+'))
+    }
 }
 
 /// A call that is to be taken from a limit, under the name that it is counted by.
@@ -107,15 +114,15 @@ impl Numbers {
 
     /// The first of the destinations that may not be reached.
     pub fn refuses<'d>(&self, destinations: &'d [Destination]) -> Option<&'d Destination> {
-        let allowed = |country: &String| self.countries.contains(country);
-        let passes = |of: &Destination| self.countries.is_empty() || of.country.as_ref().is_some_and(allowed);
+        let passes = |of: &Destination| self.countries.is_empty() || self.countries.contains(&of.place);
         destinations.iter().find(|destination| !passes(destination))
     }
 
     /// What a call for these destinations is charged for.
     pub fn charges(&self, destinations: &[Destination]) -> Vec<Charge> {
         let mut charges = Vec::new();
-        for Destination { number, country } in destinations {
+        for destination in destinations {
+            let number = &destination.number;
             let bucket = format!("number:{number}");
             charges.push(Charge { kind: "destination", of: redacted(number), bucket, limit: self.per_number });
             let of = range(number);
@@ -125,9 +132,9 @@ impl Numbers {
                 of,
                 limit: self.per_range,
             });
-            if let (Some(limit), Some(country)) = (self.per_country, country) {
+            if let (Some(limit), Some(country)) = (self.per_country, destination.country()) {
                 let bucket = format!("country:{country}");
-                charges.push(Charge { kind: "destination_country", of: country.clone(), bucket, limit });
+                charges.push(Charge { kind: "destination_country", of: country.to_owned(), bucket, limit });
             }
         }
         charges
@@ -182,8 +189,8 @@ mod tests {
         Numbers::take(&mut fields)
     }
 
-    fn to(number: &str, country: &str) -> Destination {
-        Destination { number: number.to_owned(), country: Some(country.to_owned()).filter(|c| !c.is_empty()) }
+    fn to(number: &str, place: &str) -> Destination {
+        Destination { number: number.to_owned(), place: place.to_owned() }
     }
 
     #[test]
@@ -236,7 +243,7 @@ mod tests {
         let rule = rule(json!({"pointer": "/to", "countries": ["DE"]})).unwrap();
         assert_eq!(rule.refuses(&[to("+4915112345678", "DE")]), None);
         assert!(rule.refuses(&[to("+4915112345678", "DE"), to("+12025550123", "US")]).is_some());
-        assert!(rule.refuses(&[to("+8816123456789", "")]).is_some());
+        assert!(rule.refuses(&[to("+8816123456789", "+881")]).is_some());
     }
 
     #[test]
@@ -246,6 +253,7 @@ mod tests {
         assert_ne!(one[0].bucket, two[0].bucket);
         assert_eq!((one[1].bucket.as_str(), one[1].kind), (two[1].bucket.as_str(), "destination_range"));
         assert_eq!(one[2].of, "DE");
+        assert_eq!(rule.charges(&[to("+8816123456789", "+881")]).len(), 2, "of no country");
         assert!(one.iter().all(|charge| !charge.of.contains("15112345678")));
         assert_eq!((one[0].of.as_str(), one[1].of.as_str()), ("+49…78", "+491511234****"));
     }

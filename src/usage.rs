@@ -1,5 +1,5 @@
-//! How a key is used, counted by hour: what came of calls, by what way they came and from which country; and the last calls
-//! one by one, with addresses only as networks.
+//! How a key is used, counted by hour: what came of calls, by what way they came, from which country, and to which they led; and
+//! the last calls one by one, with addresses only as networks.
 
 use crate::evidence::network;
 use crate::time::Instant;
@@ -32,6 +32,17 @@ pub struct Tally {
     pub calls: u64,
 }
 
+/// Numbers of one hour that calls led to, in the same country.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Led {
+    /// As in [`Tally`].
+    pub hour: i64,
+    /// As [`crate::numbers::Destination::place`], or empty where it is not told apart.
+    pub destination: String,
+    /// How many numbers: a call may name several.
+    pub numbers: u64,
+}
+
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
@@ -60,7 +71,10 @@ pub struct Usage {
     pub calls: Vec<Call>,
     /// Ranges of destinations that its calls named ([`range_of`]), and how often.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub destinations: Vec<(u64, u64)>,
+    pub ranges: Vec<(u64, u64)>,
+    /// Where its calls led, by hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub led: Vec<Led>,
 }
 
 /// What stands for the range of a phone number in E.164, its last four digits left out: FNV-1a, 64 bits.
@@ -72,7 +86,7 @@ pub fn range_of(number: &str) -> u64 {
 impl Usage {
     /// Nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.tallies.is_empty()
+        self.tallies.is_empty() && self.led.is_empty()
     }
 
     /// Counts one call.
@@ -95,12 +109,29 @@ impl Usage {
         }
     }
 
-    /// Notes where a call led.
-    pub fn led_to(&mut self, range: u64, calls: u64) {
-        if let Some((_, count)) = self.destinations.iter_mut().find(|(known, _)| *known == range) {
-            *count += calls;
-        } else if self.destinations.len() < MOST_TALLIES {
-            self.destinations.push((range, calls));
+    /// Notes a number that a call led to: its range, and its country or calling code.
+    pub fn led_to(&mut self, now: Instant, range: u64, destination: &str) {
+        self.lead_to_range(range, 1);
+        self.lead_to(hour_of(now), destination, 1);
+    }
+
+    fn lead_to_range(&mut self, range: u64, numbers: u64) {
+        if let Some((_, count)) = self.ranges.iter_mut().find(|(known, _)| *known == range) {
+            *count += numbers;
+        } else if self.ranges.len() < MOST_TALLIES {
+            self.ranges.push((range, numbers));
+        }
+    }
+
+    fn lead_to(&mut self, hour: i64, destination: &str, numbers: u64) {
+        let known =
+            |led: &[Led], destination: &str| led.iter().position(|of| of.hour == hour && of.destination == destination);
+        // Of more than are told apart, how many there are is still counted.
+        let apart = known(&self.led, destination).is_some() || self.led.len() < MOST_TALLIES;
+        let destination = if apart { destination } else { "" };
+        match known(&self.led, destination) {
+            Some(at) => self.led[at].numbers += numbers,
+            None => self.led.push(Led { hour, destination: destination.to_owned(), numbers }),
         }
     }
 
@@ -132,8 +163,11 @@ impl Usage {
         for Tally { hour, outcome, route, country, calls } in more.tallies {
             self.tally(hour, &outcome, &route, &country, calls);
         }
-        for (range, calls) in more.destinations {
-            self.led_to(range, calls);
+        for (range, numbers) in more.ranges {
+            self.lead_to_range(range, numbers);
+        }
+        for Led { hour, destination, numbers } in more.led {
+            self.lead_to(hour, &destination, numbers);
         }
         self.calls.extend(more.calls);
         let extra = self.calls.len().saturating_sub(MOST_CALLS);
@@ -160,26 +194,32 @@ impl By {
     }
 }
 
-/// Counts by hour or day, the earliest first: `{at, calls, outcomes, routes, countries}`. Those without calls are left out.
-pub fn series(tallies: &[Tally], by: By) -> Vec<Value> {
-    let mut starts: Vec<i64> = tallies.iter().map(|of| of.hour.div_euclid(by.hours()) * by.hours()).collect();
+/// Counts by hour or day, the earliest first: `{at, calls, outcomes, routes, countries, destinations}`. Those without calls are left out.
+pub fn series(tallies: &[Tally], led: &[Led], by: By) -> Vec<Value> {
+    let hours = tallies.iter().map(|of| of.hour).chain(led.iter().map(|of| of.hour));
+    let mut starts: Vec<i64> = hours.map(|hour| hour.div_euclid(by.hours()) * by.hours()).collect();
     starts.sort_unstable();
     starts.dedup();
     let of = |start: i64| {
-        let (mut outcomes, mut routes, mut countries, mut calls) = (Map::new(), Map::new(), Map::new(), 0);
+        let [mut outcomes, mut routes, mut countries, mut destinations] = [(); 4].map(|()| Map::new());
+        let mut calls = 0;
         let add = |map: &mut Map<String, Value>, name: &str, calls: u64| {
             let name = if name.is_empty() { "unknown" } else { name };
             let before = map.get(name).and_then(Value::as_u64).unwrap_or(0);
             map.insert(name.to_owned(), (before + calls).into());
         };
-        for of in tallies.iter().filter(|of| of.hour >= start && of.hour < start + by.hours()) {
+        let within = start..start + by.hours();
+        for of in tallies.iter().filter(|of| within.contains(&of.hour)) {
             calls += of.calls;
             add(&mut outcomes, &of.outcome, of.calls);
             add(&mut routes, &of.route, of.calls);
             add(&mut countries, &of.country, of.calls);
         }
+        for of in led.iter().filter(|of| within.contains(&of.hour)) {
+            add(&mut destinations, &of.destination, of.numbers);
+        }
         let at = Instant::from_millis(start * HOUR);
-        json!({"at": at, "calls": calls, "outcomes": outcomes, "routes": routes, "countries": countries})
+        json!({"at": at, "calls": calls, "outcomes": outcomes, "routes": routes, "countries": countries, "destinations": destinations})
     };
     starts.into_iter().map(of).collect()
 }
@@ -239,10 +279,26 @@ mod tests {
             }
             // What is not told apart is a tally for each hour and outcome at most.
             prop_assert!(all.tallies.len() <= MOST_TALLIES + 3 * 57 && all.calls.len() <= MOST_CALLS);
-            let days: u64 = series(&all.tallies, By::Day).iter().map(|of| of["calls"].as_u64().unwrap()).sum();
+            let days: u64 = series(&all.tallies, &[], By::Day).iter().map(|of| of["calls"].as_u64().unwrap()).sum();
             prop_assert_eq!(days, calls.len() as u64);
             prop_assert_eq!(csv(&all.tallies).lines().count(), all.tallies.len() + 1);
         }
+    }
+
+    #[test]
+    fn every_number_is_counted_once_however_many_places_there_are_and_they_are_bounded() {
+        let (mut all, mut waiting) = (Usage::default(), Usage::default());
+        for i in 0..1_000 {
+            waiting.led_to(at(i * HOUR / 100), i as u64, &format!("+{}", i % 250));
+            if i % 7 == 0 {
+                all.add(std::mem::take(&mut waiting));
+            }
+        }
+        assert!(!waiting.is_empty() && waiting.tallies.is_empty(), "a number without a call is reported, too");
+        all.add(waiting);
+        assert_eq!(all.led.iter().map(|of| of.numbers).sum::<u64>(), 1_000);
+        assert!(all.led.len() <= MOST_TALLIES + 10 && all.ranges.len() == MOST_TALLIES);
+        assert!(all.led.iter().any(|of| of.destination.is_empty()));
     }
 
     #[test]
@@ -253,13 +309,17 @@ mod tests {
         {
             usage.count(at(hour * HOUR + 5), 1, code, "verify", Some("192.0.2.7".parse().unwrap()), Some(country));
         }
-        let hours = series(&usage.tallies, By::Hour);
-        assert_eq!(hours.len(), 3);
+        for (hour, place) in [(0, "DE"), (0, "DE"), (0, "+881"), (26, "KP")] {
+            usage.led_to(at(hour * HOUR + 7), 1, place);
+        }
+        let hours = series(&usage.tallies, &usage.led, By::Hour);
+        assert_eq!(hours.len(), 4, "an hour to which only numbers were noted");
         assert_eq!(
             hours[0],
-            json!({"at": "1970-01-01T00:00:00.000Z", "calls": 2, "outcomes": {"VALID": 2}, "routes": {"verify": 2}, "countries": {"DE": 1, "FR": 1}})
+            json!({"at": "1970-01-01T00:00:00.000Z", "calls": 2, "outcomes": {"VALID": 2}, "routes": {"verify": 2}, "countries": {"DE": 1, "FR": 1}, "destinations": {"DE": 2, "+881": 1}})
         );
-        let days = series(&usage.tallies, By::Day);
+        let days = series(&usage.tallies, &usage.led, By::Day);
+        assert_eq!(days[1]["destinations"], json!({"KP": 1}));
         assert_eq!(days[0]["outcomes"], json!({"VALID": 2, "EXPIRED": 1}));
         assert_eq!((days.len(), &days[1]["countries"]), (2, &json!({"unknown": 1})));
         assert_eq!(usage.calls[0].address, "192.0.2.0/24");

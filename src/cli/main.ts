@@ -45,7 +45,7 @@ program
   .option('--history', 'every version of every file of every branch, each once')
   .option('--bundle', 'a built front end: findings are told where the source maps say they come from')
   .option('--stdin', 'what comes on the standard input')
-  .option('--all', 'also what git ignores')
+  .option('--all', 'also what git ignores, and node_modules outside repositories')
   .option('--json', 'print one JSON object')
   .option('--sarif', 'print SARIF 2.1.0, for code scanning')
   .option('-o, --output <file>', 'print into a file')
@@ -54,7 +54,7 @@ program
   .addOption(new Option('--confidence <level>', 'tell findings of this confidence and above').choices(['low', 'medium', 'high']).default('medium'))
   .option('--brand <word>', 'brand of your own keyward keys, whatever their environment; may be given several times', brand, [])
   .option('--report-to <url>', 'report keys of keyward\'s format that were found to this deployment, which applies their policy; KEYWARD_KEY holds the key that may')
-  .option('--no-hygiene', 'do not look at files of variables (.env) and what bundlers publish')
+  .option('--no-hygiene', 'do not look at files of variables (.env) and at names of secrets that bundlers publish')
   .option('-v, --verbose', 'name everything that was not scanned')
   .option('-q, --quiet', 'print findings only')
   .addHelpText('after', `
@@ -62,6 +62,7 @@ Exit codes
   0  nothing found    1  findings    2  something could not be scanned
 
 A line that holds no secret, whatever it looks like, ends with a comment: keyward:allow
+The comment may also stand alone on the line before.
 
 Examples
   keyward scan                                 this folder

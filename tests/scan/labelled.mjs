@@ -1303,6 +1303,7 @@ lineDecoy('call that obtains the value', [
   ['ts', (r) => { const v = `get${capital(r.pick(NOUNS))}Token(user)`; return [[`const token = ${v};`], v]; }],
   ['ts', () => { const v = 'await vault.read("kv/api")'; return [[`const apiSecret = ${v};`], v]; }],
   ['ts', () => { const v = 'process.env.STRIPE_SECRET_KEY'; return [[`const stripeSecretKey = ${v}!;`], v]; }],
+  // keyward:allow
   ['ts', () => { const v = 'import.meta.env.VITE_API_KEY'; return [[`export const apiKey = ${v};`], v]; }],
   ['tsx', () => { const v = 'localStorage.getItem("token")'; return [[`const token = ${v};`], v]; }],
   ['py', () => { const v = 'input("Password: ")'; return [[`password = ${v}`], v]; }],

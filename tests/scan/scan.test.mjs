@@ -153,6 +153,23 @@ describe('files and folders', () => {
     }
   });
 
+  test('an allow comment that stands alone is of the next line, and of no other', (t) => {
+    const path = folder(t, { 'a.js': `  // keyward:allow: a sample\na("${stripe()}");\nb("${stripe()}");\n`, 'b.html': `<!-- keyward:allow -->\n<p>${stripe()}</p>\n`, 'c.sh': `echo # keyward:allow\nA=${stripe()}\n` });
+    const { findings, allowed } = scan([path]);
+    assert.deepEqual([findings.map((f) => [f.path, f.line]), allowed], [[['a.js', 3], ['c.sh', 2]], 2]);
+  });
+
+  test('outside repositories node_modules is left out, which is told; --all and its own name look at it', (t) => {
+    const path = folder(t, { 'a.js': stripe(), 'node_modules/x/b.js': stripe(), 'sub/node_modules/y.js': stripe(), 'node_modules.txt': stripe() });
+    const { findings, skipped, status } = scan([path]);
+    assert.deepEqual([status, findings.map((f) => f.path), skipped.map(({ path: of }) => of)], [1, ['a.js', 'node_modules.txt'], ['node_modules', 'sub/node_modules']]);
+    assert.match(keyward(['scan', path]).stderr, /^not scanned: 2 \(installed packages: --all scans them\)/m);
+    assert.equal(scan(['--all', path]).findings.length, 4);
+    assert.deepEqual(scan([join(path, 'node_modules')]).findings.map((f) => f.path), ['x/b.js']);
+    git(path, 'init', '-q');
+    assert.equal(scan([path]).findings.length, 4, 'in a repository what is not ignored is its own');
+  });
+
   test('paths are told from where one stands, and a baseline holds wherever that is', (t) => {
     const path = repository(t, { 'src/a.js': stripe(), 'lib/b.js': stripe() });
     const at = (args, cwd) => scan(args, { cwd }).findings.map((f) => f.path);
@@ -310,6 +327,20 @@ describe('a repository', () => {
     assert.equal(readFileSync(hook, 'utf8'), '#!/bin/sh\ntouch ran\n');
   });
 
+  test('a hook that finds no command stops the commit, says what to install, and asks no network', (t) => {
+    const path = repository(t, { a: 'a' });
+    keyward(['hook', 'install'], { cwd: path });
+    writeFileSync(join(path, 'b'), 'b');
+    assert.throws(() => commit(path, 'no'), /nothing is there to scan it with\. npm install --save-dev keyward installs it/);
+    const bin = folder(t);
+    symlinkSync(cli, join(bin, 'keyward'));
+    const { PATH } = process.env;
+    t.after(() => (process.env.PATH = PATH));
+    process.env.PATH = `${bin}:${PATH}`;
+    commit(path, 'one that is installed for all');
+    assert.ok(!readFileSync(join(path, '.git', 'hooks', 'pre-commit'), 'utf8').includes('npx'));
+  });
+
   test('files of variables: committed, once committed, not ignored, published', (t) => {
     const path = repository(t, { '.gitignore': '.env\n', 'app/.env.production': 'DEBUG=1\n', '.env.old': 'A=1\n', '.env.example': 'API_KEY=your-key-here\n' });
     git(path, 'rm', '-q', '.env.old');
@@ -323,6 +354,42 @@ describe('a repository', () => {
     assert.deepEqual(scan(['--no-hygiene', path]).findings, []);
     writeFileSync(join(path, '.env.example'), `STRIPE_KEY=${stripe()}\n`);
     assert.ok(scan([path]).findings.some(({ path: of, rule }) => of === '.env.example' && rule === 'stripe-live-secret-key'));
+  });
+});
+
+describe('habits', () => {
+  test('a file of variables that is named itself is told of as in its folder', (t) => {
+    const path = repository(t, { '.gitignore': 'in/.env\n', 'out/.env': 'A=1\n' });
+    mkdirSync(join(path, 'in'));
+    for (const name of ['in/.env', '.env.local']) writeFileSync(join(path, name), 'VITE_API_SECRET=abc\n');
+    const rules = (name) => scan([name], { cwd: path }).findings.map((f) => [f.rule, f.path, f.line]);
+    assert.deepEqual(rules('.env.local'), [['env-not-ignored', '.env.local', 1], ['published-variable', '.env.local', 1]]);
+    assert.deepEqual(rules('in/.env'), [['published-variable', 'in/.env', 1]]);
+    assert.deepEqual(rules('out/.env'), [['env-committed', 'out/.env', 1]]);
+    assert.deepEqual(scan(['--no-hygiene', '.env.local'], { cwd: path }).findings, []);
+    const alone = folder(t, { '.env': 'A=1\n' });
+    assert.deepEqual(scan(['.env'], { cwd: alone }).findings, [], 'no repository, nothing to ignore it');
+  });
+
+  test('names of secrets that code has a bundler publish are told once, where they stand', (t) => {
+    const code = [
+      // keyward:allow
+      'const a = import.meta.env.VITE_SECRET_KEY;', 'const b = "é" + process.env.NEXT_PUBLIC_SMS_SECRET, c = import.meta.env.VITE_SECRET_KEY;',
+      'const d = process.env.NEXT_PUBLIC_SUPABASE_ANON_KEY, e = import.meta.env.VITE_TITLE, f = process.env.API_SECRET;',
+      'const g = import.meta.env.VITE_OTHER_TOKEN; // keyward:allow', '// keyward:allow', 'const h = process.env.REACT_APP_PASSWORD;', 'const i = myprocess.env.VITE_X_SECRET;',
+    ].join('\n');
+    const path = repository(t, { 'src/a.ts': code, 'README.md': code, 'src/App.vue': `<script>${code.split('\n')[0]}</script>\n`, 'server.js': 'process.env.SECRET;\n' });
+    const { findings, allowed, status } = scan([path]);
+    assert.deepEqual([status, findings.map(({ rule, path: of, line, column, fingerprint }) => [rule, of, line, column, fingerprint])], [1, [
+      ['published-variable', 'src/App.vue', 1, 19, 'published-variable:VITE_SECRET_KEY'], ['published-variable', 'src/a.ts', 1, 11, 'published-variable:VITE_SECRET_KEY'],
+      ['published-variable', 'src/a.ts', 2, 17, 'published-variable:NEXT_PUBLIC_SMS_SECRET'],
+    ]]);
+    assert.equal(allowed, 2);
+    assert.match(keyward(['scan', path]).stdout, /^src\/a\.ts:2:17 {2}secret in a variable that is published {2}medium\n {2}a bundler puts the value of NEXT_PUBLIC_SMS_SECRET into what everybody loads/m);
+    for (const args of [['--no-hygiene'], ['--history'], ['--bundle']]) assert.deepEqual(scan([...args, path]).findings, [], String(args));
+    writeFileSync(join(path, 'src', 'b.ts'), `${code.split('\n')[0]}\n`);
+    git(path, 'add', '-A');
+    assert.deepEqual(scan(['--staged'], { cwd: path }).findings.map((f) => [f.rule, f.path]), [['published-variable', 'src/b.ts']]);
   });
 });
 

@@ -5,10 +5,11 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { startProvider } from '../../.ci/provider.mjs';
 import { root } from '../../.ci/setup.mjs';
 import { Edges, authorization } from './edges.mjs';
 import { Deployment, core, faulty, forge, mistyped, watched } from './harness.mjs';
-import { Upstream, until } from './upstream.mjs';
+import { Upstream, least, route, until } from './upstream.mjs';
 
 const wrappers = [join(root, 'tests', 'worker', 'hooked.js')];
 const DAY = 86_400_000;
@@ -490,6 +491,31 @@ describe('leaks, elsewhere', () => {
     } finally {
       await keyward.stop();
     }
+  });
+
+  test('an answer to a leak names the destinations that messages were sent to since, as they were counted', async (t) => {
+    const secret = `smsk_${'0a'.repeat(16)}`;
+    const provider = await startProvider({ keys: { relay: secret } });
+    t.after(() => provider.close());
+    const keyward = await Deployment.start({ wrappers, env: { KEYWARD_LOCAL_UPSTREAMS: provider.url } });
+    t.after(() => keyward.stop());
+    await route(keyward, 'sms', least(provider.url, { upstream: `${provider.url}/api/sms`, request: { numbers: { pointer: '/to' } } }), secret);
+    const { id, key } = await keyward.create({ scopes: ['calls:create'], max_staleness_seconds: 0 });
+    const sent = async (to) => (await keyward.call('POST', '/r/sms/messages', { to, text: 'Your code is 123456' }, { key, headers: { 'content-type': 'application/json' } })).status;
+    const known = (calls) => until(async () => (await keyward.call('GET', `/v1/keys/${id}/usage`)).body.calls === calls, 15);
+    assert.equal(await sent('+12025550123'), 202);
+    await known(1);
+    const offset = 3 * 3_600_000;
+    await keyward.call('POST', '/watched', { offset });
+    const since = new Date(Date.now() + offset).toISOString();
+    for (const to of ['+33612345678', '+4915112345678', '+33612345679', '+881612345678', '+33612345680', '+881612345679']) assert.equal(await sent(to), 202, to);
+    await until(async () => (await keyward.call('GET', `/v1/keys/${id}/usage?by=day`)).body.calls === 7, 15);
+    const { status, body, text } = await keyward.call('POST', `/v1/keys/${id}/leak-response`, { action: 'revoke', suspected_at: since });
+    assert.equal(status, 200, text);
+    assert.equal(JSON.stringify(body.incident.evidence.destinations), '{"FR":3,"+881":2,"DE":1}', 'the most first, and nothing from before');
+    const { text: markdown } = await keyward.call('GET', `/v1/incidents/inc_${id}_1?format=markdown`);
+    assert.match(markdown, /^- destinations: \\\{&quot;FR&quot;:3,&quot;\+881&quot;:2,&quot;DE&quot;:1\\\}$/m);
+    assert.ok(!text.includes('612345') && !markdown.includes('612345'), 'no number');
   });
 
   test('a first management key that was never used is found, too', async () => {

@@ -20,6 +20,16 @@ test('the Worker is uploaded in at most 480 KB gzip', () => {
   assert.ok(bytes <= 480 * 1024, `${bytes} bytes`);
 });
 
+test('the upload carries no class that nobody makes, and no long names of imports', () => {
+  const [source, wasm] = [readFileSync(join(folder, 'index.js'), 'utf8'), readFileSync(join(folder, 'worker_bg.wasm'))];
+  const module = new WebAssembly.Module(wasm);
+  const own = WebAssembly.Module.imports(module).filter(({ module: from }) => from.endsWith('_bg.js'));
+  assert.ok(own.length > 50 && own.every(({ name }) => name.length <= 2), JSON.stringify(own.slice(0, 3)));
+  for (const foreign of ['containerstartupoptions', 'intounderlyingsource', 'minifyconfig', 'r2range']) {
+    assert.ok(!WebAssembly.Module.exports(module).some(({ name }) => name.includes(foreign)) && !source.includes(foreign), foreign);
+  }
+});
+
 test('the shipped Worker cannot be made to fail by name', () => {
   assert.ok(!readFileSync(join(folder, 'worker_bg.wasm')).includes('injected'));
   assert.ok(readFileSync(join(root, 'build', 'worker-faulty', 'worker_bg.wasm')).includes('injected'));

@@ -66,6 +66,32 @@ describe('usage', () => {
     assert.equal((await usage(id)).calls, 47, 'and never more');
   });
 
+  test('where relayed calls led is counted by country, or calling code where there is none, once for each number that was let through', async () => {
+    const wide = { limit: 1000, window_seconds: 3600 };
+    const numbers = (fields) => least(upstream, { request: { numbers: { pointer: '/to', per_number: wide, per_range: wide, ...fields } } });
+    await route(keyward, 'all', numbers());
+    await route(keyward, 'some', numbers({ countries: ['DE'] }));
+    for (const max_staleness_seconds of [5, 0]) {
+      const { id, key } = await keyward.create({ scopes: ['calls:create'], max_staleness_seconds });
+      const send = async (name, to) => (await keyward.call('POST', `/r/${name}/messages`, { to }, { key, headers: { 'content-type': 'application/json' } })).status;
+      for (const to of ['+4915112345678', '+4915112345679', ['+4915212345678', '+33612345678', '+33612345679'], '+881612345678']) assert.equal(await send('all', to), 200, String(to));
+      assert.deepEqual([await send('some', '+4915112345678'), await send('some', '+12025550123'), await send('all', '+999123456789')], [200, 403, 400]);
+      await keyward.authorize(key);
+      const seen = await until(async () => {
+        const body = await usage(id);
+        return body.calls === 8 && body;
+      }, 6);
+      const sum = {};
+      for (const { destinations } of seen.data) for (const [place, count] of Object.entries(destinations)) sum[place] = (sum[place] ?? 0) + count;
+      assert.deepEqual(sum, { DE: 4, FR: 2, '+881': 1 });
+      await keyward.restart('SIGKILL');
+      assert.deepEqual((await usage(id)).data, seen.data, 'they outlive the process');
+      const [day] = (await usage(id, '?by=day')).data.slice(-1);
+      assert.ok(day.destinations.DE >= 1, JSON.stringify(day));
+    }
+    for (const name of ['all', 'some']) assert.equal((await keyward.call('DELETE', `/v1/routes/${name}`)).status, 200);
+  });
+
   test('a key is reported when its own calls have paused, however often another one is called', async () => {
     const { id, key } = await keyward.create();
     for (let i = 0; i < 30; i += 1) await keyward.authorize(key);

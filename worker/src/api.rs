@@ -283,7 +283,7 @@ endpoints![
         path: "/v1/keys/{id}/usage",
         name: "getUsage",
         scope: USAGE,
-        summary: "How often the key was called, by hour or day: by outcome, by way and by country, the earliest first",
+        summary: "How often the key was called, by hour or day: by outcome, by way, by country, and where relayed calls led; the earliest first",
         query: &[openapi::BY, openapi::FROM, openapi::TO, openapi::FORMAT],
         takes: Takes::Nothing,
         answers: Answers::JsonOrCsv("Usage"),

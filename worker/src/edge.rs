@@ -17,11 +17,12 @@ use keyward::foreign::{Budget, Presented};
 use keyward::key::KeyText;
 use keyward::lease;
 use keyward::life::Actor;
+use keyward::numbers::Destination;
 use keyward::record::{Record, StoredKey};
 use keyward::root::Digest;
 use keyward::scope::Needed;
 use keyward::time::Instant;
-use keyward::usage::Usage;
+use keyward::usage::{Usage, range_of};
 use keyward::verify::{Code, Facts, Judged, inspect, judge};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -775,11 +776,19 @@ impl Isolate {
         }
     }
 
-    /// Notes where a call with a key led, for what is watched of its use.
-    pub fn led_to(&self, id: &str, ranges: &[u64]) {
-        if let Some(leased) = self.leases.borrow_mut().get(id, clock()) {
-            let mut usage = leased.seen.usage.borrow_mut();
-            ranges.iter().for_each(|range| usage.led_to(*range, 1));
+    /// Notes where a call with a key led, for what is told and watched of its use.
+    pub fn led_to(&self, id: &str, destinations: &[Destination]) {
+        let now = clock();
+        let in_hand = self.leases.borrow_mut().get(id, now).cloned();
+        let Some(leased) = in_hand.filter(|_| !destinations.is_empty()) else { return };
+        let mut usage = leased.seen.usage.borrow_mut();
+        for Destination { number, place } in destinations {
+            usage.led_to(now, range_of(number), place);
+        }
+        drop(usage);
+        // The call itself may have been reported meanwhile: its limits were asked in between.
+        if !leased.seen.waits.get() {
+            self.report_later(&leased.seen, now);
         }
     }
 
@@ -868,7 +877,7 @@ impl Seen {
         let paused = report.last_used().is_none_or(|last| last.plus_millis(REPORT_MS) <= now);
         let returned = paused.then(|| self.purse.borrow_mut().hand_back(now)).flatten().into_iter().collect::<Vec<_>>();
         let usage = self.usage.take();
-        if report.is_empty() && returned.is_empty() {
+        if report.is_empty() && returned.is_empty() && usage.is_empty() {
             return;
         }
         let message = ToKey::Report { report: report.clone(), returned, usage: usage.clone() };

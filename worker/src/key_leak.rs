@@ -80,8 +80,10 @@ impl KeyObject {
     }
 
     fn evidence(&self, key: &StoredKey, since: Instant, now: Instant) -> Result<Value, StorageError> {
-        let tallies = self.tallies(hour_of(since) - BASELINE_HOURS, hour_of(now) + 1, false)?;
+        let end = hour_of(now) + 1;
+        let tallies = self.tallies(hour_of(since) - BASELINE_HOURS, end, false)?;
+        let led = self.led(hour_of(since), end, false)?;
         let (calls, findings) = (self.calls(LISTED)?, self.anomalies(FINDINGS)?);
-        Ok(incident::evidence(&tallies, &calls, &self.seen()?, &findings, key.record.created_at, since, now))
+        Ok(incident::evidence((&tallies, &led), &calls, &self.seen()?, &findings, key.record.created_at, since, now))
     }
 }

@@ -174,7 +174,9 @@ impl KeyObject {
                 let key = self.watch(key, &usage, now)?;
                 self.answer(key, question, strict, report, now)?
             }
-            ToKey::Usage { from, to, daily } => FromKey::Usage { tallies: self.tallies(from, to, daily)? },
+            ToKey::Usage { from, to, daily } => {
+                FromKey::Usage { tallies: self.tallies(from, to, daily)?, led: self.led(from, to, daily)? }
+            }
             ToKey::Outcomes { delivered, bounced } => {
                 self.outcomes(key, delivered, bounced)?;
                 FromKey::Noted

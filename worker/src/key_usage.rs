@@ -5,7 +5,7 @@ use crate::host::{self, clock};
 use crate::key_object::KeyObject;
 use crate::messages::ToProject;
 use crate::storage::{StorageError, bound, number, text};
-use keyward::usage::{Call, KEPT_HOURS, MOST_CALLS, Tally, Usage, hour_of};
+use keyward::usage::{Call, KEPT_HOURS, Led, MOST_CALLS, Tally, Usage, hour_of};
 use keyward::verify::Code;
 use worker::SqlStorageValue;
 
@@ -29,6 +29,7 @@ impl KeyObject {
         self.store.transact(|| {
             for table in [
                 "CREATE TABLE IF NOT EXISTS usage (hour INTEGER, outcome TEXT, route TEXT, country TEXT, calls INTEGER NOT NULL, PRIMARY KEY (hour, outcome, route, country)) WITHOUT ROWID",
+                "CREATE TABLE IF NOT EXISTS destinations (hour INTEGER, destination TEXT, numbers INTEGER NOT NULL, PRIMARY KEY (hour, destination)) WITHOUT ROWID",
                 "CREATE TABLE IF NOT EXISTS calls (position INTEGER PRIMARY KEY AUTOINCREMENT, secret INTEGER NOT NULL, body TEXT NOT NULL)",
             ] {
                 self.store.run(table, vec![])?;
@@ -40,6 +41,13 @@ impl KeyObject {
                 self.store.run(
                     "INSERT INTO usage (hour, outcome, route, country, calls) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls",
                     vec![(*hour).into(), outcome.as_str().into(), route.into(), country.into(), bound(*calls)],
+                )?;
+            }
+            // Numbering plans know some 260 places: an hour has no more of them, whatever is called.
+            for Led { hour, destination, numbers } in &usage.led {
+                self.store.run(
+                    "INSERT INTO destinations (hour, destination, numbers) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET numbers = numbers + excluded.numbers",
+                    vec![(*hour).into(), destination.as_str().into(), bound(*numbers)],
                 )?;
             }
             for call in &usage.calls {
@@ -55,7 +63,9 @@ impl KeyObject {
                     vec![i64::from(secret).into(), bound(MOST_CALLS as u64)],
                 )?;
             }
-            self.store.run("DELETE FROM usage WHERE hour < ?", vec![(hour_of(now) - KEPT_HOURS).into()])
+            let kept = hour_of(now) - KEPT_HOURS;
+            self.store.run("DELETE FROM destinations WHERE hour < ?", vec![kept.into()])?;
+            self.store.run("DELETE FROM usage WHERE hour < ?", vec![kept.into()])
         })?;
         for Tally { outcome, route, country, calls, .. } in &usage.tallies {
             host::analyse(&self.env, id, [outcome.as_str(), route, country], *calls);
@@ -86,6 +96,22 @@ impl KeyObject {
                 country: text(&row[3])?.to_owned(),
                 calls: number(&row[4])?,
             })
+        };
+        rows.iter().rev().map(read).collect()
+    }
+
+    /// Where calls led, from one hour to before another.
+    pub(crate) fn led(&self, from: i64, to: i64, daily: bool) -> Result<Vec<Led>, StorageError> {
+        if !self.store.exists("destinations")? {
+            return Ok(Vec::new());
+        }
+        let hour = if daily { "hour / 24 * 24" } else { "hour" };
+        let rows = self.store.rows(
+            &format!("SELECT {hour} AS start, destination, sum(numbers) FROM destinations WHERE hour >= ? AND hour < ? GROUP BY start, destination ORDER BY start DESC LIMIT ?"),
+            vec![from.into(), to.into(), bound(MOST_ROWS)],
+        )?;
+        let read = |row: &Vec<SqlStorageValue>| {
+            Ok(Led { hour: number(&row[0])? as i64, destination: text(&row[1])?.to_owned(), numbers: number(&row[2])? })
         };
         rows.iter().rev().map(read).collect()
     }

@@ -38,7 +38,7 @@ impl KeyObject {
                 None => countries.push((of.country.clone(), of.calls)),
             }
         }
-        let (countries, destinations) = (&countries[..], &usage.destinations[..]);
+        let (countries, destinations) = (&countries[..], &usage.ranges[..]);
         let quota = self.next_quota(&key, now)?;
         self.observe(
             key,

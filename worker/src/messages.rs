@@ -13,7 +13,7 @@ use keyward::scope::Scope;
 use keyward::seal::Sealed;
 use keyward::slots::{Held, Slot, SlotUse, Slots};
 use keyward::time::Instant;
-use keyward::usage::{Call, Tally, Usage};
+use keyward::usage::{Call, Led, Tally, Usage};
 use keyward::webhook::{self, Webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,6 +119,8 @@ pub enum FromKey {
     Noted,
     Usage {
         tallies: Vec<Tally>,
+        #[serde(default)]
+        led: Vec<Led>,
     },
     Calls {
         calls: Vec<Call>,

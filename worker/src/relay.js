@@ -224,10 +224,10 @@ function download(body, plan, patience) {
   });
 }
 
-/** The country of a number in E.164 by its numbering plan: '' where it has none, `undefined` where no such number can be. */
-export function countryOf(number) {
+/** The country of a number in E.164 by its numbering plan, its calling code where it has none; `undefined` where no such number can be. */
+export function placeOf(number) {
   const parsed = parsePhoneNumberFromString(number, metadata);
-  return parsed?.isValid() ? (parsed.country ?? '') : undefined;
+  return parsed?.isValid() ? (parsed.country ?? `+${parsed.countryCallingCode}`) : undefined;
 }
 
 const ED25519 = { name: 'Ed25519' };

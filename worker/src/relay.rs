@@ -19,7 +19,6 @@ use keyward::scope::Needed;
 use keyward::session::{PREFIX, Session};
 use keyward::slots::Slot;
 use keyward::target::{Target, decoded};
-use keyward::usage::range_of;
 use keyward::verify::Code;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
@@ -38,8 +37,8 @@ extern "C" {
         attempts: js_sys::Array,
         added: Vec<String>,
     ) -> js_sys::Promise;
-    #[wasm_bindgen(js_name = countryOf)]
-    fn country_of(number: &str) -> Option<String>;
+    #[wasm_bindgen(js_name = placeOf)]
+    fn place_of(number: &str) -> Option<String>;
     #[wasm_bindgen(js_name = sign)]
     fn sign_promise(name: &str, seed: &[u8], text: &str) -> js_sys::Promise;
     #[wasm_bindgen(js_name = publicKey)]
@@ -178,8 +177,8 @@ struct Judged {
     body: Value,
     /// What the call is taken from for it.
     charges: Vec<Charge>,
-    /// What stands for the ranges of the numbers in it.
-    ranges: Vec<u64>,
+    /// The numbers in it.
+    destinations: Vec<Destination>,
 }
 
 /// A call to a route.
@@ -203,11 +202,11 @@ impl Relayed<'_> {
             return Err(Problem::new(508, "LOOP", "The call goes round in circles", detail));
         }
         let caller = self.caller(origin).await?;
-        let Judged { text: body, body: parsed, charges, ranges } = self.judge_body(&method, caller.mock).await?;
+        let Judged { text: body, body: parsed, charges, destinations } = self.judge_body(&method, caller.mock).await?;
         self.check_way(&caller)?;
         let left = self.charge(&caller, charges).await?;
         if caller.session.is_none() && !caller.mock {
-            self.isolate.led_to(&caller.id, &ranges);
+            self.isolate.led_to(&caller.id, &destinations);
         }
         let mut added = self.added(&caller, left);
         if caller.mock {
@@ -336,21 +335,20 @@ impl Relayed<'_> {
         let body = if kind == "application/json" { crate::api::parse(&text)? } else { form(&text)? };
         let mut destinations = Vec::new();
         for number in numbers.find(&body)? {
-            let Some(country) = country_of(&number) else {
+            let Some(place) = place_of(&number) else {
                 return Err(Invalid::new(numbers.pointer.clone(), "is a number that no numbering plan has").into());
             };
-            destinations.push(Destination { number, country: Some(country).filter(|country| !country.is_empty()) });
+            destinations.push(Destination { number, place });
         }
         if let Some(refused) = numbers.refuses(&destinations) {
-            let country = refused.country.as_deref().unwrap_or("no country");
+            let country = refused.country().unwrap_or("no country");
             let detail = format!(
                 "{} belongs to {country}, which the route does not reach",
                 keyward::numbers::redacted(&refused.number)
             );
             return Err(Problem::new(403, "DESTINATION_NOT_ALLOWED", "Not to this number", detail));
         }
-        let ranges = destinations.iter().map(|of| range_of(&of.number)).collect();
-        Ok(Judged { text: Some(text), body, charges: numbers.charges(&destinations), ranges })
+        Ok(Judged { text: Some(text), body, charges: numbers.charges(&destinations), destinations })
     }
 
     /// Refuses what could not be carried out anyhow, before it is charged.

@@ -52,11 +52,14 @@ pub async fn usage(call: &Call<'_>) -> Answer {
     }
     let message = ToKey::Usage { from: from.div_euclid(by.hours()) * by.hours(), to, daily: by == By::Day };
     match call.isolate.to_key(call.key_id()?, &message).await {
-        Ok(FromKey::Usage { tallies }) if csv_wanted => Ok(answer(call.request, 200, "text/csv", &[], &csv(&tallies))),
-        Ok(FromKey::Usage { tallies }) => {
+        Ok(FromKey::Usage { tallies, .. }) if csv_wanted => {
+            Ok(answer(call.request, 200, "text/csv", &[], &csv(&tallies)))
+        }
+        Ok(FromKey::Usage { tallies, led }) => {
             let calls: u64 = tallies.iter().map(|of| of.calls).sum();
             let instant = |hour: i64| Instant::from_millis(hour * 3_600_000);
-            let body = json!({"data": series(&tallies, by), "calls": calls, "from": instant(from), "to": instant(to)});
+            let body =
+                json!({"data": series(&tallies, &led, by), "calls": calls, "from": instant(from), "to": instant(to)});
             Ok(json(call.request, 200, &body))
         }
         Ok(FromKey::Absent) => Err(Problem::no_such_key()),

@@ -1,6 +1,7 @@
 /** The scanner in this thread: bytes go straight into the memory of its WebAssembly, findings come out. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { type InitOutput, LeakScanner, exportRule, initSync } from 'keyward-scan';
+import { publishedInCode } from './hygiene.js';
 
 /** A credential in a text, as the core tells it (`src/scan/mod.rs`). Lines and columns count from 1, columns in code points. */
 export interface Finding {
@@ -45,6 +46,8 @@ export interface EngineOptions {
   brands: string[];
   /** Whether findings hold keys of keyward's own format whole. */
   keep: boolean;
+  /** Whether names of secrets that a bundler publishes are findings, too. */
+  hygiene: boolean;
 }
 
 /** The compiled scanner, from beside this file; compiled once and shared by all threads. */
@@ -56,10 +59,14 @@ const BINARY = 'no text';
 export class Engine {
   #wasm: InitOutput;
   #scanner: LeakScanner;
+  #hygiene: boolean;
+  /** What habits of this text are to be told with its findings. */
+  #habits: Outcome | undefined;
 
-  constructor(module: WebAssembly.Module, { brands, keep }: EngineOptions) {
+  constructor(module: WebAssembly.Module, { brands, keep, hygiene }: EngineOptions) {
     this.#wasm = initSync({ module });
     this.#scanner = new LeakScanner(brands, keep);
+    this.#hygiene = hygiene;
   }
 
   /** Where the next bytes are to be written. */
@@ -70,8 +77,20 @@ export class Engine {
 
   #end(bytes: number): Outcome {
     const report: string | null | undefined = this.#scanner.end();
-    if (report === undefined) return nothing(bytes);
-    return report === null ? { ...nothing(bytes), skipped: BINARY } : { ...JSON.parse(report), bytes };
+    if (report === null) return { ...nothing(bytes), skipped: BINARY };
+    const outcome: Outcome = report === undefined ? nothing(bytes) : { ...JSON.parse(report), bytes };
+    if (this.#habits === undefined) return outcome;
+    return { ...outcome, findings: [...outcome.findings, ...this.#habits.findings], allowed: outcome.allowed + this.#habits.allowed };
+  }
+
+  #begin(name: string) {
+    this.#scanner.begin(name);
+    this.#habits = undefined;
+  }
+
+  /** Looks at the first bytes of a text, up to a megabyte: sources are no longer. */
+  #look(name: string, bytes: Uint8Array) {
+    if (this.#hygiene) this.#habits = publishedInCode(name, bytes);
   }
 
   /** A file of this system, read in chunks; `name` is what it is called in its tree. */
@@ -82,10 +101,11 @@ export class Engine {
       // A pipe that nobody writes to would be waited for; what became a link since it was listed is not followed.
       file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
       if (!fstatSync(file).isFile()) return { ...nothing(0), skipped: 'no file' };
-      this.#scanner.begin(name);
+      this.#begin(name);
       for (;;) {
         const room = this.#room();
         const count = readSync(file, room, 0, room.length, null);
+        if (bytes === 0) this.#look(name, room.subarray(0, count));
         bytes += count;
         if (count > 0 && !this.#scanner.take(count)) return { ...nothing(bytes), skipped: BINARY };
         if (count < room.length) return this.#end(bytes);
@@ -106,9 +126,10 @@ export class Engine {
   /** A text that comes in chunks. Only one is read at a time; `push` answers `false` where it is no text. */
   begin(name: string) {
     let bytes = 0;
-    this.#scanner.begin(name);
+    this.#begin(name);
     return {
       push: (chunk: Uint8Array): boolean => {
+        if (bytes === 0) this.#look(name, chunk);
         bytes += chunk.length;
         for (let at = 0; at < chunk.length; ) {
           const room = this.#room();

@@ -47,6 +47,9 @@ export function staged(repository: string, take: (version: Version, before: stri
   }
 }
 
+/** Whether git ignores a path that it does not know. */
+export const isIgnored = (repository: string, path: string) => spawnSync('git', ['-C', repository, 'check-ignore', '-q', '--', path]).status === 0;
+
 /** The top of the repository, for a folder in it; the folder itself where there are no files, as in a bare one. */
 export function topOf(folder: string): string {
   const { status, stdout } = spawnSync('git', ['-C', folder, 'rev-parse', '--show-toplevel'], { encoding: 'utf8' });

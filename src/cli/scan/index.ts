@@ -7,7 +7,7 @@ import { Baseline } from './baseline.js';
 import { Blobs } from './blobs.js';
 import { sources, traced } from './bundle.js';
 import type { Finding, Outcome } from './engine.js';
-import { type Version, blobsOf, git, hasCommits, history, isShallow, staged, topOf } from './git.js';
+import { type Version, blobsOf, git, hasCommits, history, isIgnored, isShallow, staged, topOf } from './git.js';
 import { beginsAsText, isExample, onceCommitted, published, unignored } from './hygiene.js';
 import { BATCH, Pool } from './pool.js';
 import { type Located, type Scan, json, painter, plural, sarif, size, summary, text } from './report.js';
@@ -81,7 +81,7 @@ function nameOf(given: string, inner: string): string {
 async function files(paths: string[], { all = false, bundle = false, hygiene }: Options, pool: Pool, scan: Collected) {
   for (const path of paths) {
     if (!existsSync(path)) throw new Misuse(`there is no ${path}`);
-    const variables: [path: string, name: string, ignored: boolean][] = [];
+    const variables: Variables[] = [];
     const listed: [string, string][] = [];
     let started = false;
     const named = (inner: string) => nameOf(path, inner);
@@ -124,14 +124,17 @@ async function files(paths: string[], { all = false, bundle = false, hygiene }: 
   }
 }
 
-/** What is unsafe about files of variables, ignored or not. */
-function habits(root: string, variables: [path: string, name: string, ignored: boolean][], scan: Collected) {
+/** A file of variables, ignored or not, as far as that is known. */
+type Variables = [path: string, name: string, ignored: boolean | undefined];
+
+/** What is unsafe about files of variables. */
+function habits(root: string, variables: Variables[], scan: Collected) {
   const repository = repositoryOf(root);
   const inRepository = (path: string) => relative(repository ?? root, path).split(sep).join('/');
   const known = repository === undefined ? new Set<string>() : new Set(git(repository, 'ls-files', '-z').split('\0'));
   for (const [path, name, ignored] of variables) {
     if (!beginsAsText(path)) continue;
-    if (repository !== undefined) scan.findings.push(...unignored(name, known.has(inRepository(path)), ignored));
+    if (repository !== undefined) scan.findings.push(...unignored(name, known.has(inRepository(path)), ignored ?? isIgnored(repository, path)));
     scan.findings.push(...published(path, name));
   }
   if (repository === undefined || resolve(root) !== resolve(repository) || !hasCommits(repository)) return;
@@ -304,7 +307,9 @@ export async function run(paths: string[], options: Options, version: string): P
   // Before anything is read: a report that cannot be sent is told at once.
   const deployment = options.reportTo === undefined ? undefined : connect({ url: options.reportTo }, 'keyward.leaks:write');
   const scan = new Collected();
-  const pool = new Pool({ brands: options.brand, keep: deployment !== undefined });
+  // Of a history, and of what a bundler has made, it is too late for habits.
+  const hygiene = options.hygiene && !options.history && !options.bundle;
+  const pool = new Pool({ brands: options.brand, keep: deployment !== undefined, hygiene });
   const stop = progress(pool, process.stderr.isTTY === true && !options.quiet);
   if (options.bundle && paths.length === 0) throw new Misuse('which build? name its folder: keyward scan --bundle dist');
   if ((options.staged || options.history) && paths.length > 1) throw new Misuse('--staged and --history look at one repository at a time');

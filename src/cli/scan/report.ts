@@ -95,7 +95,7 @@ export function summary(scan: Scan, paint: ReturnType<typeof painter>, { verbose
   const told = verbose ? skipped : failed;
   for (const { path, why } of told) lines.push(`not scanned: ${shown(path)}: ${why}`);
   if (!verbose && skipped.length > failed.length) lines.push(`not scanned: ${tally(skipped.filter((place) => !place.failed))} (--verbose names them)`);
-  if (findings.length > 0) lines.push('A secret that stood where others can read it is known: revoke it first, then take it out. A line that is none: end it with keyward:allow.');
+  if (findings.length > 0) lines.push('A secret that stood where others can read it is known: revoke it first, then take it out. A line that is none: end it with keyward:allow, or put that alone on the line before.');
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,6 +1,6 @@
 /** Which files of a folder are scanned: not what git ignores, never what a link leads out to. What is left out is told. */
 import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import ignore, { type Ignore } from 'ignore';
 
 /** A place that was not scanned, and why. */
@@ -61,8 +61,8 @@ function isIgnored(rules: Rules[], path: string, folder: boolean): boolean {
 export interface Tree {
   /** Path on this system, and name in the tree; an empty one for what the scan was started at. */
   file(path: string, name: string): void;
-  /** A file of variables, `.env` and its like, ignored or not. */
-  variables?(path: string, name: string, ignored: boolean): void;
+  /** A file of variables, `.env` and its like; `ignored` is not known of one that was named itself. */
+  variables?(path: string, name: string, ignored?: boolean): void;
   skipped(place: Skipped): void;
   /** How many files and folders git ignores. */
   ignored(): void;
@@ -81,9 +81,12 @@ export function walk(root: string, tree: Tree, { all = false } = {}) {
     return;
   }
   if (!lstatSync(top).isDirectory()) {
+    if (holdsVariables(basename(top))) tree.variables?.(top, '');
     tree.file(top, '');
     return;
   }
+  // In a repository they are ignored, or they are its own.
+  const packages = all || repositoryOf(top) !== undefined;
   const folder = (path: string, name: string, outer: Rules[]) => {
     let entries;
     try {
@@ -108,6 +111,7 @@ export function walk(root: string, tree: Tree, { all = false } = {}) {
       const ignored = rules.length > 0 && isIgnored(rules, innerName, isFolder);
       if (entry.isFile() && holdsVariables(entry.name)) tree.variables?.(inner, innerName, ignored);
       if (ignored) tree.ignored();
+      else if (isFolder && !packages && entry.name === 'node_modules') tree.skipped({ path: innerName, why: 'installed packages: --all scans them' });
       else if (isFolder) folder(inner, innerName, rules);
       else if (entry.isFile()) tree.file(inner, innerName);
       else if (entry.isSymbolicLink()) tree.skipped({ path: innerName, why: linkTo(inner, top) });
