@@ -48,10 +48,10 @@ await runner('Rust unit and property tests', 'cargo', ['test', '--locked', '--qu
 await runner('Vectors in native Rust', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward', '--test', 'vectors', '--', '--nocapture'], vectorCounts);
 await runner('The model of the lease, all interleavings', 'cargo', ['test', '--locked', '--quiet', '-p', 'keyward-model'], cargoCounts);
 await nodeTests('Vectors and tests in wasm', 'wasm');
-await nodeTests('The npm package, vectors included', 'package');
-await nodeTests('The package, packed and installed elsewhere', 'packaging');
+await nodeTests('The npm package, vectors included', 'package', 2);
+await nodeTests('The package, packed and installed elsewhere', 'packaging', 2);
 await nodeTests('The leak scanner', 'scan');
-await nodeTests('The command line', 'cli');
+await nodeTests('The command line', 'cli', 2);
 await nodeTests('The Worker in workerd', 'worker');
 await nodeTests('The pages in Chromium', 'browser');
 

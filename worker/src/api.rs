@@ -653,7 +653,6 @@ endpoints![
             (408, "BODY_TIMEOUT"),
             TOO_MUCH,
             (503, "UNAVAILABLE"),
-            (503, "NOT_CONFIGURED"),
         ],
         run: run!(leaks::github),
     },

@@ -389,6 +389,7 @@ fn operation(endpoint: &Description) -> Value {
         refuse(*status, code);
     }
     refuse(500, "INTERNAL_ERROR");
+    refuse(503, "NOT_CONFIGURED");
     for (status, codes) in refusals {
         responses.insert(status.to_string(), problem(status, &codes));
     }
@@ -437,7 +438,7 @@ fn authorize() -> Value {
             "401": refused(401, &["UNAUTHORIZED", "PROXY_NOT_ACCEPTED"]),
             "403": refused(403, &["INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED", "COUNTRY_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED", "PROXY_NOT_ACCEPTED"]),
             "500": refused(500, &["INTERNAL_ERROR"]),
-            "503": refused(503, &["UNAVAILABLE"]),
+            "503": refused(503, &["UNAVAILABLE", "NOT_CONFIGURED"]),
         },
     }})
 }
