@@ -170,34 +170,47 @@ export async function buildGuards() {
   end(entries.map((entry) => `${entry} ${size(join(dist, `${entry}.js`))}`).join(', '));
 }
 
-/** One page's script, bundled into `out`; `define` puts values into it. */
-const bundlePage = (name, out, define = {}) =>
-  esbuild({ entryPoints: [join(root, 'www', `${name}.ts`)], outfile: join(out, `${name}.js`), minify: true, conditions: ['browser'], define });
-
-/** The exposed shop's script, made as front ends are that hold a key: the build puts it in. The build for the world has none. */
+/**
+ * The exposed shop's script, made as front ends are that hold a key: the build puts it in. The build for the world has none. It stands
+ * apart from the other scripts, under a name without a hash, so that a start can make it anew.
+ */
 export const bundleExposedShop = (out, { provider = '', key = '' } = {}) =>
-  bundlePage('shop-exposed', out, { SMS_API: JSON.stringify(provider && `${provider}/api/sms`), SMS_API_KEY: JSON.stringify(key) });
+  esbuild({
+    entryPoints: [join(root, 'www', 'shop-exposed.ts')],
+    outfile: join(out, 'shop-exposed.js'),
+    minify: true,
+    define: { SMS_API: JSON.stringify(provider && `${provider}/api/sms`), SMS_API_KEY: JSON.stringify(key) },
+  });
 
-/** build/www: the pages, with the package bundled in. */
+const openapi = join(root, 'build', 'openapi', 'openapi.json');
+
+/** What hosts that read it (Cloudflare's asset server is one) answer with the files: a name with a hash never changes its content. */
+const HEADERS = '/assets/*\n  Cache-Control: public, max-age=31536000, immutable\n';
+
+/** build/www: the site, with the package and the OpenAPI document in it. */
 export async function buildPages() {
   const out = join(root, 'build', 'www');
-  if (!stale(join(out, 'index.html'), [join(root, 'www'), join(root, 'dist', 'index.d.ts')])) return;
+  const { INCLUDED } = await import('./pages/documents.mjs');
+  const inputs = ['www', join('.ci', 'pages'), join('dist', 'index.d.ts'), ...INCLUDED].map((path) => join(root, path));
+  if (!stale(join(out, '_headers'), [...inputs, openapi])) return;
   const end = step('pages');
-  rmSync(out, { recursive: true, force: true });
-  cpSync(join(root, 'www'), out, { recursive: true, filter: (path) => !path.endsWith('.ts') && !path.endsWith('tsconfig.json') });
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'www')], { what: 'TypeScript' });
-  for (const name of ['main', 'relay', 'shop-relayed']) await bundlePage(name, out);
+  const { build: vite } = await import('vite');
+  const { viteConfig } = await import('./pages/vite.mjs');
+  await vite(viteConfig({ out, openapi }));
   await bundleExposedShop(out);
-  copyFileSync(join(root, 'dist', 'keyward.wasm'), join(out, 'keyward.wasm'));
-  writeFileSync(join(out, 'index.html'), readFileSync(join(root, 'www', 'index.html')));
+  copyFileSync(openapi, join(out, 'openapi.json'));
+  // Last: it says that the others are there.
+  writeFileSync(join(out, '_headers'), HEADERS);
   end();
 }
 
-/** build/www/openapi.json: written by the table that the Worker dispatches by, and served by the Worker as a file. */
+/** The OpenAPI document: written by the table that the Worker dispatches by, and served by the Worker as a file of the site. */
 export function buildDocument() {
-  const out = join(root, 'build', 'www', 'openapi.json');
+  const out = openapi;
   if (!stale(out, ['src', join('worker', 'src'), 'Cargo.lock'].map((path) => join(root, path)))) return;
   const end = step('OpenAPI document');
+  mkdirSync(dirname(out), { recursive: true });
   run('cargo', ['run', '--quiet', '--locked', '-p', 'keyward-worker', '--features', 'describe', '--bin', 'openapi', out], { what: 'the OpenAPI document' });
   end();
 }
@@ -276,8 +289,8 @@ export async function build() {
   await buildGuards();
   await buildClient();
   await buildCommand();
-  await buildPages();
   buildDocument();
+  await buildPages();
   await buildWorker();
   packageWorker();
 }

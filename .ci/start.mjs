@@ -114,7 +114,7 @@ Try it in another terminal, from this folder:
   # revoke it: from effective_by on, no edge accepts it
   curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward", "wait": true}'
 
-A key taken apart: ${url}/ · a key exposed, or relayed: ${url}/relay.html · stop with Ctrl-C
+The site: ${url}/ · a key taken apart: ${url}/anatomy.html · a key exposed, or relayed: ${url}/relay.html · stop with Ctrl-C
 `);
 
 let ending = false;

@@ -70,10 +70,10 @@ function showSeen(list: Element, { at, key, method, path, status, to, headers }:
   show(list, item);
 }
 
-/** The texts that a frame's page consists of, as anybody fetches them: the document, its scripts, its stylesheets. */
+/** The texts that a frame's page consists of, as anybody fetches them: the document, its scripts with what they import, its stylesheets. */
 async function codeOf(frame: HTMLIFrameElement): Promise<{ name: string; text: string }[]> {
   const inside = frame.contentDocument!;
-  const parts = [...inside.querySelectorAll<HTMLScriptElement | HTMLLinkElement>('script[src], link[rel="stylesheet"]')].map((part) => ('src' in part ? part.src : part.href));
+  const parts = [...inside.querySelectorAll<HTMLScriptElement | HTMLLinkElement>('script[src], link[rel="modulepreload"], link[rel="stylesheet"]')].map((part) => ('src' in part ? part.src : part.href));
   return Promise.all([inside.URL, ...parts].map(async (url) => ({ name: new URL(url).pathname.split('/').at(-1)!, text: await (await fetch(url)).text() })));
 }
 

@@ -288,7 +288,7 @@ async function report(deployment: Keyward, found: Found[]): Promise<string> {
 /** What visitors of a built front end can read. */
 export async function bundled(folder: string): Promise<Located[]> {
   const scan = new Collected();
-  const pool = new Pool({ brands: [], keep: false });
+  const pool = new Pool({ brands: [], keep: false, hygiene: false });
   try {
     await files([folder], { bundle: true, confidence: 'medium', brand: [], hygiene: false }, pool, scan);
   } finally {

@@ -6,7 +6,7 @@ import { KeywardError } from '../error.js';
 declare const Buffer: { from(text: string, encoding: 'base64'): Uint8Array<ArrayBuffer> } | undefined;
 
 function bytes(): Uint8Array<ArrayBuffer> {
-  if (typeof Buffer === 'function') return Buffer.from(base64, 'base64');
+  if (typeof Buffer !== 'undefined') return Buffer.from(base64, 'base64');
   const { fromBase64 } = Uint8Array as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
   if (typeof fromBase64 === 'function') return fromBase64.call(Uint8Array, base64);
   const text = atob(base64);

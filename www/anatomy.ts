@@ -1,5 +1,7 @@
 /** The page "anatomy of a key": shows what the deployment in it issues, and what its tests make of the visitor's edits. */
-import { KeywardError, ready } from 'keyward';
+import { KeywardError } from 'keyward';
+import module from 'keyward/keyward.wasm?url';
+import { ready } from 'keyward/slim';
 import { BREAKAGES } from './breakages.ts';
 import { Deployment, TESTS, type Issued } from './deployment.ts';
 
@@ -93,7 +95,7 @@ async function copy(button: HTMLButtonElement): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  await ready();
+  await ready(new URL(module, import.meta.url));
   let deployment = new Deployment(brandField.value);
   let issued: Issued;
 
