@@ -35,7 +35,7 @@ const nodeCounts = (output) => ({ passed: sum(output, /^# pass (\d+)$/gm), faile
 /** The test files of a folder, in node's own runner. */
 const nodeTests = (kind, folder, concurrency = 1) => {
   const files = readdirSync(join(root, 'tests', folder)).filter((file) => file.endsWith('.test.mjs')).map((file) => join('tests', folder, file));
-  return runner(kind, process.execPath, ['--test', '--test-reporter=tap', '--test-timeout=180000', `--test-concurrency=${concurrency}`, ...files], nodeCounts);
+  return runner(kind, process.execPath, ['--test', '--test-reporter=tap', '--test-timeout=420000', `--test-concurrency=${concurrency}`, ...files], nodeCounts);
 };
 
 setup({ tests: true });

@@ -13,6 +13,6 @@ export const NAVIGATION = [
 /** The documentation: each name is a file `www/docs/{name}.md`. */
 export const DOCUMENTS = [
   { label: 'Begin', names: ['start', 'concepts', 'rules'] },
-  { label: 'Guides', names: ['guard-an-api', 'relay-a-front-end', 'rotate-a-providers-key', 'answer-a-leak', 'migrate', 'self-host', 'deploy-on-cloudflare'] },
+  { label: 'Guides', names: ['javascript', 'command-line', 'guard-an-api', 'relay-a-front-end', 'rotate-a-providers-key', 'answer-a-leak', 'migrate', 'self-host', 'deploy-on-cloudflare'] },
   { label: 'Reference', names: ['format', 'threat-model', 'bounds'] },
 ];

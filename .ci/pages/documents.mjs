@@ -12,13 +12,14 @@ import javascript from 'highlight.js/lib/languages/javascript';
 import json from 'highlight.js/lib/languages/json';
 import nginx from 'highlight.js/lib/languages/nginx';
 import shell from 'highlight.js/lib/languages/shell';
+import typescript from 'highlight.js/lib/languages/typescript';
 import yaml from 'highlight.js/lib/languages/yaml';
 import { Marked } from 'marked';
 import { DOCUMENTS } from '../../www/site.mjs';
 import { root } from '../setup.mjs';
 import { escape, pathFrom } from './shell.mjs';
 
-for (const [name, language] of Object.entries({ sh: bash, http, toml: ini, js: javascript, javascript, json, jsonc: json, nginx, console: shell, yaml })) hljs.registerLanguage(name, language);
+for (const [name, language] of Object.entries({ sh: bash, http, toml: ini, js: javascript, javascript, json, jsonc: json, nginx, console: shell, ts: typescript, yaml })) hljs.registerLanguage(name, language);
 
 /** The section of a Markdown text under a heading, the heading with it. */
 function section(text, heading, file) {
@@ -35,11 +36,12 @@ function section(text, heading, file) {
 }
 
 /** The files that documents include, from the root of the project; the pages are stale when one of them changes. */
-export const INCLUDED = ['tests/vectors/SPEC.md', 'tests/bench/README.md', 'tests/anomaly/README.md'];
+export const INCLUDED = ['README.md', 'tests/vectors/SPEC.md', 'tests/bench/README.md', 'tests/anomaly/README.md'];
 
 const included = (text) => text.replace(/^<!-- include (\S+?)(?:: (.+?))? -->$/gm, (_, file, heading, at) => {
   if (!INCLUDED.includes(file)) throw new Error(`${file} is included by a document, and not among INCLUDED`);
-  const whole = readFileSync(join(root, file), 'utf8');
+  // The README's links lead to places of the README and of the checkout: here they are words.
+  const whole = file === 'README.md' ? readFileSync(join(root, file), 'utf8').replace(/\[([^\]]+)\]\((?!https:)[^)]+\)/g, '$1') : readFileSync(join(root, file), 'utf8');
   // A title in the middle of a document is one of its headings.
   return (heading ? section(whole, heading, file) : whole).trim().replace(/^# /, at > 0 ? '## ' : '# ');
 });

@@ -21,9 +21,10 @@ declare module 'keyward-core' {
     hold(texts: string[]): void;
     release(id: string): boolean;
     readonly input: number;
-    check(length: number, facts: number, now: number): number;
-    judge(stored: Held, length: number, facts: number, now: number): number;
-    inspect(length: number, facts: number): number;
+    ask(length: number): number;
+    check(length: number, asked: boolean, now: number): number;
+    judge(stored: Held, length: number, asked: boolean, now: number): number;
+    inspect(length: number, asked: boolean): number;
     free(): void;
   }
 }

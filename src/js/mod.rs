@@ -14,6 +14,7 @@ use crate::verify::{Code, Facts, inspect, judge};
 use js_sys::{Object, Reflect};
 use serde::Serialize;
 use serde_json::Map;
+use std::net::IpAddr;
 use wasm_bindgen::prelude::*;
 
 /// The failure `{code, message}` that the TypeScript side raises as a `KeywardError`.
@@ -179,8 +180,15 @@ pub struct Held(StoredKey);
 const INPUT: usize = 16_384;
 const FACTS: usize = 128;
 
-/// What is answered, with its place in the list, for a scope that no request can need.
-const NO_SCOPE: u32 = 1 << 31;
+/// The facts of a request, as they were taken in.
+#[derive(Default)]
+struct Asked {
+    environment: Option<String>,
+    address: Option<IpAddr>,
+    country: Option<String>,
+    origin: Option<String>,
+    scopes: Vec<String>,
+}
 
 /// Digests and verifies under one root secret and those it replaced.
 #[wasm_bindgen]
@@ -188,6 +196,7 @@ pub struct Verifier {
     brand: String,
     peppers: Peppers,
     held: IdMap<StoredKey>,
+    asked: Asked,
     /// Where JavaScript writes what is to be checked: passing strings would allocate and free for each call.
     input: Box<[u8; INPUT]>,
 }
@@ -201,7 +210,7 @@ impl Verifier {
         let retired: Vec<RootSecret> =
             retired.iter().map(|hex| RootSecret::from_hex(hex)).collect::<Result<_, _>>().map_err(bad_secret)?;
         let peppers = Peppers::new(&current, &retired);
-        Ok(Self { brand, peppers, held: IdMap::default(), input: Box::new([0; INPUT]) })
+        Ok(Self { brand, peppers, held: IdMap::default(), asked: Asked::default(), input: Box::new([0; INPUT]) })
     }
 
     /// The digest to store for a key: `{root, hmac}`.
@@ -230,22 +239,36 @@ impl Verifier {
         self.input.as_ptr()
     }
 
+    /// Takes the facts of the next requests in: in the input, from byte 128 on, `length` bytes: environment, address, country,
+    /// origin, and scopes, each behind a line break, empty where there is none. Answers the place, from 1, of a scope that no
+    /// request can need; 0 where there is none such.
+    pub fn ask(&mut self, length: usize) -> usize {
+        let facts = self.input.get(FACTS..FACTS + length).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let mut lines = facts.unwrap_or_default().split('\n').skip(1);
+        let mut line = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+        let (environment, address, country, origin) = (line(), line(), line(), line());
+        let address = address.and_then(|text| text.parse().ok());
+        let scopes: Vec<_> = lines.map(str::to_owned).collect();
+        let unknown = scopes.iter().position(|scope| Needed::parse(scope).is_err());
+        self.asked = Asked { environment, address, country, origin, scopes };
+        unknown.map_or(0, |index| index + 1)
+    }
+
     /// The verdict at `now` (milliseconds since the epoch) by the stored key that is held under the id. The input has the
-    /// key text, `length` ASCII bytes, and from byte 128 on `facts` bytes: environment, address, country, origin, and scopes, each behind a
-    /// line break, empty where there is none. Answers the index into `verdictCodes`, and from the ninth bit on the number,
-    /// from 1, of the secret that was presented; or [`NO_SCOPE`].
-    pub fn check(&self, length: usize, facts: usize, now: f64) -> u32 {
-        self.decide(length, facts, now, |id| key_of(id).and_then(|id| self.held.get(&id)))
+    /// key text, `length` ASCII bytes; `asked`: whether the facts that were taken in are those of the request. Answers the
+    /// index into `verdictCodes`, and from the ninth bit on the number, from 1, of the secret that was presented.
+    pub fn check(&self, length: usize, asked: bool, now: f64) -> u32 {
+        self.decide(length, asked, now, |id| key_of(id).and_then(|id| self.held.get(&id)))
     }
 
     /// As `check`, by a stored key in hand.
-    pub fn judge(&self, stored: &Held, length: usize, facts: usize, now: f64) -> u32 {
-        self.decide(length, facts, now, |_| Some(&stored.0))
+    pub fn judge(&self, stored: &Held, length: usize, asked: bool, now: f64) -> u32 {
+        self.decide(length, asked, now, |_| Some(&stored.0))
     }
 
     /// As `check`, where nothing is stored.
-    pub fn inspect(&self, length: usize, facts: usize) -> u32 {
-        self.decide(length, facts, 0.0, |_| None)
+    pub fn inspect(&self, length: usize, asked: bool) -> u32 {
+        self.decide(length, asked, 0.0, |_| None)
     }
 }
 
@@ -256,36 +279,41 @@ pub fn prepare(texts: Vec<String>) -> Result<Held, JsValue> {
 }
 
 impl Verifier {
-    fn decide<'s>(&self, length: usize, facts: usize, now: f64, find: impl Fn(&str) -> Option<&'s StoredKey>) -> u32 {
-        // ASCII, as JavaScript has seen to; what is not reads as what no key and no fact has.
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}");
-        let (Some(key), Some(facts)) = (self.input.get(..length), self.input.get(FACTS..FACTS + facts)) else {
-            return Code::Malformed as u32;
-        };
-        let key = text(key);
-        let mut lines = facts.split(|byte| *byte == b'\n').skip(1).map(text);
-        let mut line = || lines.next().filter(|line| !line.is_empty());
-        let (environment, address, country, origin) = (line(), line(), line(), line());
-        let address = address.and_then(|text| text.parse().ok());
-        // Nearly always one scope, or none: then nothing is allocated.
-        let mut several = Vec::new();
-        let mut one = None;
-        for (index, scope) in lines.enumerate() {
-            let Ok(needed) = Needed::parse(scope) else { return NO_SCOPE | index as u32 };
-            if let Some(earlier) = one.replace(needed) {
-                several.push(earlier);
-            }
+    fn decide<'s>(&self, length: usize, asked: bool, now: f64, find: impl Fn(&str) -> Option<&'s StoredKey>) -> u32 {
+        // ASCII, as JavaScript has seen to; what is not is no key.
+        let text = self.input.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let now = Instant::from_millis(now as i64);
+        let (environment, facts);
+        // Nearly always one scope: then nothing is allocated.
+        let (one, several);
+        if asked {
+            let Asked { address, country, origin, scopes, .. } = &self.asked;
+            let needed = match scopes.as_slice() {
+                [scope] => {
+                    one = Needed::parse(scope).ok();
+                    one.as_slice()
+                }
+                scopes => {
+                    several = scopes.iter().filter_map(|scope| Needed::parse(scope).ok()).collect::<Vec<_>>();
+                    &several
+                }
+            };
+            environment = self.asked.environment.as_deref();
+            facts = Facts {
+                environment,
+                address: *address,
+                country: country.as_deref(),
+                origin: origin.as_deref(),
+                needed,
+            };
+        } else {
+            (environment, facts) = (None, Facts::default());
         }
-        if !several.is_empty() {
-            several.extend(one);
-        }
-        let key = match inspect(key, &self.brand, environment) {
+        let key = match text.map_or(Err(Code::Malformed), |text| inspect(text, &self.brand, environment)) {
             Err(code) => return code as u32,
             Ok(key) => key,
         };
-        let needed = if several.is_empty() { one.as_slice() } else { &several };
-        let facts = Facts { environment, address, country, origin, needed };
-        let judged = judge(&key, &facts, find(key.id), &self.peppers, Instant::from_millis(now as i64));
+        let judged = judge(&key, &facts, find(key.id), &self.peppers, now);
         judged.code as u32 | (judged.secret.map_or(0, |position| position as u32 + 1) << 8)
     }
 }

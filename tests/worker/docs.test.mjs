@@ -32,7 +32,7 @@ test('the configuration for workerd runs as the guide has it, with the secrets t
   const port = await closedPort();
   let child;
   try {
-    for (const part of ['build', 'dist', '.ci']) symlinkSync(join(root, part), join(place, part));
+    for (const part of ['build', 'dist', 'src']) symlinkSync(join(root, part), join(place, part));
     mkdirSync(join(place, 'objects'));
     writeFileSync(join(place, 'make-secrets.mjs'), blocks(text, 'js')[0]);
     run(process.execPath, ['make-secrets.mjs'], { cwd: place, what: 'make-secrets.mjs' });
