@@ -3,7 +3,7 @@ import { createHmac, createSecretKey, hash, randomBytes, webcrypto } from 'node:
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { root } from '../../../.ci/setup.mjs';
-import { advantage, alternate, quartiles } from '../cpu.mjs';
+import { advantage, alternate, perCall, quartiles } from '../cpu.mjs';
 import { record } from '../deployment.mjs';
 
 export const title = 'Verifier.check from JavaScript (Node), record in hand';
@@ -11,17 +11,8 @@ export const title = 'Verifier.check from JavaScript (Node), record in hand';
 /** Keys that are met in turn, so that no contender profits from one that never changes. */
 const KEYS = 64;
 
-/** Nanoseconds per call, over `calls` calls that must all be right. */
-function measured(calls, call) {
-  return () => {
-    let right = 0;
-    const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i += 1) if (call(i % KEYS)) right += 1;
-    const end = process.hrtime.bigint();
-    if (right !== calls) throw new Error(`${calls - right} of ${calls} answers were wrong`);
-    return Number(end - start) / calls;
-  };
-}
+/** Nanoseconds per call, the keys in turn. */
+const measured = (calls, call) => perCall(calls, (i) => call(i % KEYS));
 
 /** The same for a call that answers later. */
 function measuredAsync(calls, call) {
@@ -58,19 +49,19 @@ export async function run({ quick, progress }) {
 
   // Wall time, which a neighbour on the processor lengthens: the median, not the sum.
   const { overall, ...ratio } = advantage(costs.keyward, costs.prefixed);
-  const perCall = (name, what) => ({ what, measured: quartiles(costs[name]), unit: 'ns' });
+  const line = (name, what) => ({ what, measured: quartiles(costs[name]), unit: 'ns' });
   return [
-    { ...perCall('keyward', 'Verifier.check, ns per call'), bound: { atMost: 500 } },
+    { ...line('keyward', 'Verifier.check, ns per call'), bound: { atMost: 500 } },
     {
       what: "calls per second: Verifier.check / prefixed-api-key's checkAPIKey",
       measured: ratio,
       unit: '×',
       bound: { atLeast: 3 },
     },
-    perCall('hashShort', 'yardstick: crypto.hash SHA-256 of 42 bytes, one compression (reference machine: 268 ns)'),
-    perCall('hash', 'yardstick: crypto.hash SHA-256 of a key text, 59 bytes, two compressions'),
-    perCall('prefixed', "prefixed-api-key's checkAPIKey (reference machine: 1772 ns)"),
-    perCall('hmac', 'crypto.createHmac SHA-256 of a key text'),
-    perCall('webcrypto', 'WebCrypto SHA-256 of a key text, awaited (reference machine: 39 945 ns)'),
+    line('hashShort', 'yardstick: crypto.hash SHA-256 of 42 bytes, one compression (reference machine: 268 ns)'),
+    line('hash', 'yardstick: crypto.hash SHA-256 of a key text, 59 bytes, two compressions'),
+    line('prefixed', "prefixed-api-key's checkAPIKey (reference machine: 1772 ns)"),
+    line('hmac', 'crypto.createHmac SHA-256 of a key text'),
+    line('webcrypto', 'WebCrypto SHA-256 of a key text, awaited (reference machine: 39 945 ns)'),
   ];
 }

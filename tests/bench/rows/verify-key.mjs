@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from '../../../.ci/setup.mjs';
-import { advantage, alternate, quartiles } from '../cpu.mjs';
+import { advantage, alternate, perCall, quartiles } from '../cpu.mjs';
 import { record } from '../deployment.mjs';
 
 export const title = 'verifyKey from JavaScript (Node), record handed over';
@@ -35,17 +35,8 @@ async function betterAuth() {
   return async (i) => (await auth.api.verifyApiKey({ body: { key: keys[i] } })).valid;
 }
 
-/** Nanoseconds per call, over `calls` calls that must all be right. */
-function measured(calls, call) {
-  return () => {
-    let right = 0;
-    const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i += 1) if (call(i % KEYS)) right += 1;
-    const end = process.hrtime.bigint();
-    if (right !== calls) throw new Error(`${calls - right} of ${calls} answers were wrong`);
-    return Number(end - start) / calls;
-  };
-}
+/** Nanoseconds per call, the keys in turn. */
+const measured = (calls, call) => perCall(calls, (i) => call(i % KEYS));
 
 /** Milliseconds from the import of the default entry to its first verdict, in a process of its own. */
 function start() {
@@ -92,15 +83,15 @@ export async function run({ quick, progress }) {
     const { overall, ...between } = advantage(costs[of], costs[to]);
     return between;
   };
-  const perCall = (name, what) => ({ what, measured: quartiles(costs[name]), unit: 'ns' });
+  const line = (name, what) => ({ what, measured: quartiles(costs[name]), unit: 'ns' });
   return [
     { what: "calls per second: verifyKey / prefixed-api-key's checkAPIKey", measured: ratio('keyward', 'prefixed'), unit: '×', bound: { atLeast: 3 } },
     { what: "calls per second: verifyKey with a scope and an address / prefixed-api-key's", measured: ratio('scoped', 'prefixed'), unit: '×' },
     { what: `calls per second: verifyKey / better-auth ${BETTER_AUTH}'s verifyApiKey, memory adapter`, measured: ratio('keyward', 'betterAuth'), unit: '×', bound: { atLeast: 10 } },
     { what: 'import of the default entry to the first verdict, ms', measured: quartiles(starts), unit: 'ms', bound: { atMost: 15 } },
-    perCall('keyward', 'verifyKey, ns per call'),
-    perCall('scoped', 'verifyKey with a scope and an address, ns per call'),
-    perCall('prefixed', "prefixed-api-key's checkAPIKey"),
-    perCall('betterAuth', "better-auth's verifyApiKey"),
+    line('keyward', 'verifyKey, ns per call'),
+    line('scoped', 'verifyKey with a scope and an address, ns per call'),
+    line('prefixed', "prefixed-api-key's checkAPIKey"),
+    line('betterAuth', "better-auth's verifyApiKey"),
   ];
 }
