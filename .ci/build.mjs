@@ -1,5 +1,6 @@
 // Builds everything that runs: the npm package (dist/), the pages (build/www) and the Worker (build/worker). Cargo decides
 // what of the Rust is stale; the rest is redone when its wasm or a source of its own is newer than its output.
+import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -170,11 +171,26 @@ export async function buildGuards() {
   end(entries.map((entry) => `${entry} ${size(join(dist, `${entry}.js`))}`).join(', '));
 }
 
+/** build/playground: the core for the pages on which the visitor moves the clock, a wasm of its own. */
+export function buildPlayground() {
+  const of = { targetDir: join(root, 'target', 'playground') };
+  cargo('core for the playground', ['-p', 'keyward', '--features', 'playground-js', '--lib', '--crate-type', 'cdylib'], of);
+  const out = join(root, 'build', 'playground');
+  const wasm = compiled('keyward', of);
+  if (!stale(join(out, 'playground.js'), [wasm, bindgen])) return;
+  const end = step('core for the playground: glue');
+  glue('web', wasm, out, 'playground');
+  end(size(join(out, 'playground_bg.wasm')));
+}
+
+/** A key of the stand-in provider's shape that was never one: what the page of the world shows, where nobody stands behind it. */
+const NO_KEY = `smsk_${createHash('sha256').update('a key that opens nothing').digest('hex').slice(0, 32)}`;
+
 /**
- * The exposed shop's script, made as front ends are that hold a key: the build puts it in. The build for the world has none. It stands
- * apart from the other scripts, under a name without a hash, so that a start can make it anew.
+ * The exposed shop's script, made as front ends are that hold a key: the build puts it in. The build for the world has one that opens
+ * nothing. It stands apart from the other scripts, under a name without a hash, so that a start can make it anew.
  */
-export const bundleExposedShop = (out, { provider = '', key = '' } = {}) =>
+export const bundleExposedShop = (out, { provider = '', key = NO_KEY } = {}) =>
   esbuild({
     entryPoints: [join(root, 'www', 'shop-exposed.ts')],
     outfile: join(out, 'shop-exposed.js'),
@@ -184,14 +200,21 @@ export const bundleExposedShop = (out, { provider = '', key = '' } = {}) =>
 
 const openapi = join(root, 'build', 'openapi', 'openapi.json');
 
-/** What hosts that read it (Cloudflare's asset server is one) answer with the files: a name with a hash never changes its content. */
-const HEADERS = '/assets/*\n  Cache-Control: public, max-age=31536000, immutable\n';
+/**
+ * What hosts that read it (Cloudflare's asset server is one) answer with the files: a name with a hash never changes its content, and
+ * the worker that reads visitors' files may speak to nobody. A page's policy does not reach into its workers: theirs is that of their own answer.
+ */
+const HEADERS = `/assets/*
+  Cache-Control: public, max-age=31536000, immutable
+/assets/scan-thread-*
+  Content-Security-Policy: default-src 'none'
+`;
 
 /** build/www: the site, with the package and the OpenAPI document in it. */
 export async function buildPages() {
   const out = join(root, 'build', 'www');
   const { INCLUDED } = await import('./pages/documents.mjs');
-  const inputs = ['www', join('.ci', 'pages'), join('dist', 'index.d.ts'), ...INCLUDED].map((path) => join(root, path));
+  const inputs = ['www', join('.ci', 'pages'), join('dist', 'index.d.ts'), join('build', 'scan', 'scan.js'), join('build', 'playground', 'playground.js'), join('src', 'cli', 'scan', 'reader.ts'), ...INCLUDED].map((path) => join(root, path));
   if (!stale(join(out, '_headers'), [...inputs, openapi])) return;
   const end = step('pages');
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'www')], { what: 'TypeScript' });
@@ -289,6 +312,7 @@ export async function build() {
   await buildGuards();
   await buildClient();
   await buildCommand();
+  buildPlayground();
   buildDocument();
   await buildPages();
   await buildWorker();

@@ -70,6 +70,7 @@ export function check() {
   const lint = step('lints');
   run('cargo', ['clippy', '--quiet', '--locked', '--workspace', '--all-targets', '--', '-Dwarnings'], { what: 'clippy' });
   run('cargo', ['clippy', '--quiet', '--locked', '-p', 'keyward', '--features', 'js', '--', '-Dwarnings'], { what: 'clippy' });
+  run('cargo', ['clippy', '--quiet', '--locked', '-p', 'keyward', '--features', 'playground-js', '--', '-Dwarnings'], { what: 'clippy' });
   run('cargo', ['clippy', '--quiet', '--locked', '-p', 'keyward', '--features', 'scan-js', '--all-targets', '--', '-Dwarnings'], { what: 'clippy' });
   run('cargo', ['clippy', '--quiet', '--locked', '-p', 'keyward-worker', '--features', 'fault-injection', '--', '-Dwarnings'], { what: 'clippy' });
   lint();

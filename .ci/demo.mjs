@@ -113,7 +113,8 @@ export async function exposePages({ folder, provider }) {
   // The policies of the pages name the provider that they may speak to.
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.html'))) {
     const page = readFileSync(join(folder, name), 'utf8');
-    writeFileSync(join(folder, name), page.replaceAll(WRITTEN, provider.url));
+    // And a page that simulates what is not there is told that it is.
+    writeFileSync(join(folder, name), page.replaceAll(WRITTEN, provider.url).replace('data-behind="nobody"', 'data-behind="keyward"'));
   }
   await bundleExposedShop(folder, { provider: provider.url, key });
   await revoke(provider, earlier);

@@ -73,6 +73,9 @@ pub mod webhook;
 
 #[cfg(feature = "js")]
 pub mod js;
+#[cfg(feature = "playground-js")]
+#[path = "js/playground.rs"]
+pub mod playground;
 #[cfg(feature = "scan-js")]
 #[path = "js/scanner.rs"]
 pub mod scanner;

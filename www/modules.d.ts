@@ -4,8 +4,8 @@ declare module 'keyward:search-index' {
   export default made;
 }
 
-/** The address of a file that the build puts beside the scripts. */
+/** The address of a file of the site. */
 declare module '*.wasm?url' {
-  const address: string;
-  export default address;
+  const url: string;
+  export default url;
 }

@@ -1,8 +1,13 @@
 /**
- * The page "Exposed or relayed": two shops in frames, and about each what its page sent, what the provider saw, and whether the
- * provider's key is in the code that the frame loaded.
+ * The page "Exposed or relayed": two shops in frames, and about each what its page sent, what the provider saw, the way that the key
+ * takes, and what the leak scanner finds in the code that the frame loaded.
  */
+import { CallPath } from './call-path.ts';
+import { make, plural } from './elements.ts';
+import { shown } from './finding.ts';
+import { Scanner } from './scanner.ts';
 import type { Call } from './shop.ts';
+import type { Received } from './simulated-wire.ts';
 
 /** How the provider's keys look. */
 const KEY_SHAPE = /smsk_[0-9a-f]{32}/;
@@ -11,25 +16,6 @@ const KEY_SHAPE = /smsk_[0-9a-f]{32}/;
 const SHOWN = 8;
 
 const providerLink = document.querySelector<HTMLAnchorElement>('#provider')!;
-
-/** A call as the provider's log has it. */
-interface Received {
-  at: string;
-  key: { name: string; last4: string } | null;
-  method: string;
-  path: string;
-  status: number;
-  to: string | null;
-  headers: Record<string, string>;
-}
-
-/** An element with children. All that is shown here is text; nothing is read as HTML. */
-function make(name: string, className: string, ...children: (Node | string)[]): HTMLElement {
-  const element = document.createElement(name);
-  element.className = className;
-  element.append(...children);
-  return element;
-}
 
 /** Puts a call on top of a list, or in the place of its earlier state. */
 function show(list: Element, item: HTMLElement, earlier?: Element | null): void {
@@ -77,17 +63,17 @@ async function codeOf(frame: HTMLIFrameElement): Promise<{ name: string; text: s
   return Promise.all([inside.URL, ...parts].map(async (url) => ({ name: new URL(url).pathname.split('/').at(-1)!, text: await (await fetch(url)).text() })));
 }
 
-async function findKey(frame: HTMLIFrameElement, finding: HTMLElement): Promise<void> {
+/** Has the scanner read what the frame's page consists of, as it is served, and shows what it found: redacted, as always. */
+async function scanCode(scanner: Promise<Scanner>, frame: HTMLIFrameElement, finding: HTMLElement): Promise<void> {
   try {
     const code = await codeOf(frame);
-    const place = code.map(({ name, text }) => ({ name, match: KEY_SHAPE.exec(text) })).find(({ match }) => match);
-    const names = code.map(({ name }) => name).join(', ');
-    finding.dataset['found'] = place ? 'yes' : 'no';
-    finding.replaceChildren('The provider’s key in this page’s code: ', ...(place
-      ? [make('strong', '', 'found'), ` in ${place.name} at character ${place.match!.index + 1}, `, make('code', '', place.match![0])]
-      : [make('strong', '', 'not found'), ` in ${names}`]), '.');
-  } catch {
-    finding.textContent = 'This page’s code could not be fetched: keyward does not answer.';
+    const reader = await scanner;
+    const outcomes = await Promise.all(code.map(async ({ name, text }) => ({ name, findings: (await reader.scan(name, new Blob([text])).outcome)?.findings ?? [] })));
+    const found = outcomes.flatMap(({ name, findings }) => findings.map((each) => shown(each, name)));
+    finding.dataset['found'] = found.length > 0 ? 'yes' : 'no';
+    finding.replaceChildren(make('p', '', make('strong', '', found.length > 0 ? plural(found.length, 'finding') : 'No finding'), ` by the leak scanner in this shop’s code: ${code.map(({ name }) => name).join(', ')}.`), ...found);
+  } catch (error) {
+    finding.replaceChildren(make('p', '', error instanceof TypeError ? 'This shop’s code could not be fetched: keyward does not answer.' : 'The leak scanner could not start here.'));
   }
 }
 
@@ -97,35 +83,77 @@ function fit(frame: HTMLIFrameElement): void {
   new ResizeObserver(() => (frame.style.height = `${Math.ceil(body.getBoundingClientRect().height)}px`)).observe(body);
 }
 
+/** Whether keyward and the provider are simulated: the start that runs them says that they are there. */
+const alone = document.querySelector<HTMLElement>('#main')!.dataset['behind'] === 'nobody';
+const scanner = Scanner.start();
+
 const sides = [...document.querySelectorAll<HTMLElement>('.side')].map((side) => ({
   key: side.dataset['key']!,
   frame: side.querySelector('iframe')!,
   finding: side.querySelector<HTMLElement>('.finding')!,
   sent: side.querySelector('.sent')!,
   seen: side.querySelector<HTMLElement>('.seen')!,
+  path: new CallPath(side.querySelector<SVGSVGElement>('.path svg')!),
+  /** Calls of this side that the provider has seen and the page has had no answer to. */
+  passed: 0,
 }));
+type Side = (typeof sides)[number];
 
 for (const { frame, finding } of sides) {
   const loaded = (): void => {
+    // Without a new entry in the history: going back leads away from here.
+    if (alone && frame.contentWindow!.location.hash === '') frame.contentWindow!.location.replace(`${frame.src}#simulation`);
     fit(frame);
-    void findKey(frame, finding);
+    void scanCode(scanner, frame, finding);
   };
   frame.addEventListener('load', loaded);
   // It may have been there before this script was. An empty document stands in its place until then.
   if (frame.contentDocument?.readyState === 'complete' && frame.contentDocument.URL === frame.src) loaded();
 }
 
-addEventListener('message', ({ origin, source, data }: MessageEvent<Call>) => {
+/** Moves the picture of a side with a call of its page: the credential that it sent, and where its answer came from. */
+function follow({ path, passed }: Side, { url, credential, status }: Call): void {
+  const next = path.relayed ? 'edge' : 'provider';
+  const key = credential !== null && KEY_SHAPE.test(credential);
+  if (status === undefined) return path.move('browser', next, key ? 'key' : credential === null ? 'nothing' : 'session', key ? 'the key' : credential === null ? 'no key' : 'session');
+  const load = status > 0 && status < 400 ? 'answer' : 'refusal';
+  const words = status === 0 ? 'silence' : new URL(url).pathname.endsWith('/v1/relay/sessions') && load === 'answer' ? 'session' : String(status);
+  if (path.relayed && passed > 0) path.move('provider', 'edge', load, words);
+  path.move(next, 'browser', load, words);
+}
+
+function onSent(side: Side, call: Call): void {
+  showSent(side.sent, call);
+  follow(side, call);
+  if (call.status !== undefined) side.passed = Math.max(0, side.passed - 1);
+}
+
+function onReceived(side: Side, received: Received): void {
+  showSeen(side.seen, received);
+  if (received.method === 'OPTIONS') return;
+  side.passed += 1;
+  // Seen there with the key: from keyward on it was in the call.
+  if (side.path.relayed) side.path.move('edge', 'provider', 'key', 'the key');
+}
+
+addEventListener('message', ({ origin, source, data }: MessageEvent<Call | { received: Received }>) => {
   const side = sides.find(({ frame }) => frame.contentWindow === source);
-  if (origin === location.origin && side) showSent(side.sent, data);
+  if (origin !== location.origin || !side) return;
+  if ('received' in data) onReceived(side, data.received);
+  else onSent(side, data);
 });
 
-const opened = new Date().toISOString();
-const received = new EventSource(new URL('/log/events', providerLink.href));
-received.addEventListener('message', ({ data }: MessageEvent<string>) => {
-  const call = JSON.parse(data) as Received;
-  const side = sides.find(({ key }) => key === call.key?.name);
-  if (side && call.at >= opened) showSeen(side.seen, call);
-});
-received.addEventListener('open', () => sides.forEach(({ seen }) => delete seen.dataset['silent']));
-received.addEventListener('error', () => sides.forEach(({ seen }) => (seen.dataset['silent'] = `The provider’s log does not answer at ${new URL(providerLink.href).host}. “npm start” starts it.`)));
+/** Listens to the provider's own log. */
+function listen(): void {
+  const opened = new Date().toISOString();
+  const received = new EventSource(new URL('/log/events', providerLink.href));
+  received.addEventListener('message', ({ data }: MessageEvent<string>) => {
+    const call = JSON.parse(data) as Received;
+    const side = sides.find(({ key }) => key === call.key?.name);
+    if (side && call.at >= opened) onReceived(side, call);
+  });
+  received.addEventListener('open', () => sides.forEach(({ seen }) => delete seen.dataset['silent']));
+  received.addEventListener('error', () => sides.forEach(({ seen }) => (seen.dataset['silent'] = `The provider’s log does not answer at ${new URL(providerLink.href).host}. “npm start” starts it.`)));
+}
+
+if (!alone) listen();

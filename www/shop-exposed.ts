@@ -1,17 +1,20 @@
 /** The exposed shop: calls the provider from the page, so the page must hold the provider's key. */
-import { call, openShop, Refused } from './shop.ts';
+import { alone, call, openShop, Refused } from './shop.ts';
+import { PROVIDER } from './simulated-wire.ts';
 
 // Put in by the build, as front ends are given theirs: whoever loads the script has it.
 declare const SMS_API: string;
 declare const SMS_API_KEY: string;
 
-const credential = `Bearer ${SMS_API_KEY}`;
+const sms = { api: SMS_API || `${PROVIDER}/api/sms`, apiKey: SMS_API_KEY };
+
+const credential = (): string => `Bearer ${sms.apiKey}`;
 
 openShop({
   name: 'The SMS provider',
   async send(message) {
-    if (SMS_API_KEY === '') throw new Refused('This copy was built without a key. “npm start” makes one that has a key to throw away.');
-    return call('POST', `${SMS_API}/messages`, credential, message);
+    if (SMS_API === '' && !alone()) throw new Refused('No provider stands behind this copy, and its key opens nothing. “npm start” makes one that has a key to throw away.');
+    return call('POST', `${sms.api}/messages`, credential(), message);
   },
-  follow: (id) => call('GET', `${SMS_API}/messages/${id}/events`, credential),
+  follow: (id) => call('GET', `${sms.api}/messages/${id}/events`, credential()),
 });

@@ -3,6 +3,8 @@
  * provider is the one thing in which the two differ, and the only thing that they hand in.
  */
 
+import { simulated } from './simulated-wire.ts';
+
 /** A way to the SMS provider. */
 export interface Line {
   /** Whom the shop waits for when nobody answers. */
@@ -25,6 +27,9 @@ export interface Call {
 
 let calls = 0;
 
+/** Whether the page around the shop stands alone, with nobody behind it: it says so by the fragment of the shop's address. */
+export const alone = (): boolean => parent !== window && location.hash === '#simulation';
+
 /** `fetch`, told to the page around the shop before it goes and when it is answered. */
 export async function call(method: string, url: string, credential: string | null, body?: unknown): Promise<Response> {
   const told: Call = { number: (calls += 1), method, url: new URL(url, location.href).href, credential };
@@ -33,7 +38,7 @@ export async function call(method: string, url: string, credential: string | nul
   };
   tell();
   try {
-    const response = await fetch(url, {
+    const response = alone() ? await simulated(method, url, credential, body) : await fetch(url, {
       method,
       headers: { ...(credential === null ? {} : { Authorization: credential }), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
       body: body === undefined ? null : JSON.stringify(body),

@@ -6,6 +6,9 @@ export const NAVIGATION = [
   { path: 'index.html', label: 'Start' },
   { path: 'anatomy.html', label: 'Anatomy of a key' },
   { path: 'relay.html', label: 'Exposed or relayed' },
+  { path: 'edges.html', label: 'Edges' },
+  { path: 'rotation.html', label: 'Rotation' },
+  { path: 'scan.html', label: 'Scan' },
   { path: 'docs/index.html', label: 'Docs', under: 'docs/' },
   { path: 'api.html', label: 'API' },
 ];

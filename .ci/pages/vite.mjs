@@ -80,8 +80,16 @@ export function viteConfig({ out, openapi }) {
     base: './',
     logLevel: 'warn',
     plugins: [site({ pages, documents: rendered, openapi: described })],
-    // The module as a file of its own, which is cached for itself.
-    resolve: { alias: [{ find: /^keyward(\/slim)?$/, replacement: join(root, 'dist', 'slim.js') }, { find: 'keyward/keyward.wasm', replacement: join(root, 'dist', 'keyward.wasm') }] },
+    resolve: {
+      alias: [
+        { find: 'keyward-scan', replacement: join(root, 'build', 'scan', 'scan.js') },
+        { find: 'keyward-playground', replacement: join(root, 'build', 'playground', 'playground.js') },
+        // The module as a file of its own, which is cached for itself.
+        { find: 'keyward/keyward.wasm', replacement: join(root, 'dist', 'keyward.wasm') },
+        { find: /^keyward(\/slim)?$/, replacement: join(root, 'dist', 'slim.js') },
+      ],
+    },
+    worker: { format: 'es' },
     build: {
       outDir: out,
       emptyOutDir: true,

@@ -1,45 +1,10 @@
 /** The scanner in this thread: bytes go straight into the memory of its WebAssembly, findings come out. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { type InitOutput, LeakScanner, exportRule, initSync } from 'keyward-scan';
+import { LeakScanner, exportRule, initSync } from 'keyward-scan';
 import { publishedInCode } from './hygiene.js';
+import { BINARY, type Outcome, Reader, nothing } from './reader.js';
 
-/** A credential in a text, as the core tells it (`src/scan/mod.rs`). Lines and columns count from 1, columns in code points. */
-export interface Finding {
-  rule: string;
-  provider: string;
-  name: string;
-  confidence: 'low' | 'medium' | 'high';
-  offset: number;
-  length: number;
-  line: number;
-  column: number;
-  more_lines: number;
-  end_column: number;
-  redacted: string;
-  fingerprint: string;
-  excerpt: string;
-  excerpt_at: [number, number];
-  why: string;
-  revoke?: string;
-  note?: string;
-  key_id?: string;
-  /** The whole key, of keyward's own format, where the scanner was asked to keep it. */
-  secret?: string;
-}
-
-/** What came of one text. */
-export interface Outcome {
-  findings: Finding[];
-  /** Findings beyond the ten thousand that are told. */
-  more: number;
-  /** Findings that a comment on their line allows. */
-  allowed: number;
-  bytes: number;
-  /** Why it was not scanned, or not to its end. */
-  skipped?: string;
-  /** Whether that is a failure and no decision. */
-  failed?: boolean;
-}
+export type { Finding, Outcome } from './reader.js';
 
 export interface EngineOptions {
   /** Brands of one's own deployments, whose keys are known in whatever environment. */
@@ -53,39 +18,26 @@ export interface EngineOptions {
 /** The compiled scanner, from beside this file; compiled once and shared by all threads. */
 export const compile = () => new WebAssembly.Module(readFileSync(new URL('./scan.wasm', import.meta.url)));
 
-const nothing = (bytes: number): Outcome => ({ findings: [], more: 0, allowed: 0, bytes });
-const BINARY = 'no text';
-
 export class Engine {
-  #wasm: InitOutput;
-  #scanner: LeakScanner;
+  #reader: Reader;
   #hygiene: boolean;
   /** What habits of this text are to be told with its findings. */
   #habits: Outcome | undefined;
 
   constructor(module: WebAssembly.Module, { brands, keep, hygiene }: EngineOptions) {
-    this.#wasm = initSync({ module });
-    this.#scanner = new LeakScanner(brands, keep);
+    this.#reader = new Reader(initSync({ module }), new LeakScanner(brands, keep));
     this.#hygiene = hygiene;
   }
 
-  /** Where the next bytes are to be written. */
-  #room() {
-    const address = this.#scanner.room();
-    return new Uint8Array(this.#wasm.memory.buffer, address, this.#scanner.roomLength());
+  #begin(name: string) {
+    this.#reader.begin(name);
+    this.#habits = undefined;
   }
 
   #end(bytes: number): Outcome {
-    const report: string | null | undefined = this.#scanner.end();
-    if (report === null) return { ...nothing(bytes), skipped: BINARY };
-    const outcome: Outcome = report === undefined ? nothing(bytes) : { ...JSON.parse(report), bytes };
-    if (this.#habits === undefined) return outcome;
+    const outcome = this.#reader.end(bytes);
+    if (this.#habits === undefined || outcome.skipped !== undefined) return outcome;
     return { ...outcome, findings: [...outcome.findings, ...this.#habits.findings], allowed: outcome.allowed + this.#habits.allowed };
-  }
-
-  #begin(name: string) {
-    this.#scanner.begin(name);
-    this.#habits = undefined;
   }
 
   /** Looks at the first bytes of a text, up to a megabyte: sources are no longer. */
@@ -103,11 +55,11 @@ export class Engine {
       if (!fstatSync(file).isFile()) return { ...nothing(0), skipped: 'no file' };
       this.#begin(name);
       for (;;) {
-        const room = this.#room();
+        const room = this.#reader.room();
         const count = readSync(file, room, 0, room.length, null);
         if (bytes === 0) this.#look(name, room.subarray(0, count));
         bytes += count;
-        if (count > 0 && !this.#scanner.take(count)) return { ...nothing(bytes), skipped: BINARY };
+        if (count > 0 && !this.#reader.take(count)) return { ...nothing(bytes), skipped: BINARY };
         if (count < room.length) return this.#end(bytes);
       }
     } catch (error) {
@@ -131,14 +83,7 @@ export class Engine {
       push: (chunk: Uint8Array): boolean => {
         if (bytes === 0) this.#look(name, chunk);
         bytes += chunk.length;
-        for (let at = 0; at < chunk.length; ) {
-          const room = this.#room();
-          const part = chunk.subarray(at, at + room.length);
-          room.set(part);
-          if (!this.#scanner.take(part.length)) return false;
-          at += part.length;
-        }
-        return true;
+        return this.#reader.push(chunk);
       },
       end: () => this.#end(bytes),
     };

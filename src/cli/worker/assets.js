@@ -10,6 +10,7 @@ export default {
     if (!file.ok || !type) return new Response(null, { status: 404 });
     // As build/www/_headers tells a host: what has a hash in its name never changes.
     const cache = path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache';
-    return new Response(file.body, { headers: { 'Content-Type': type, 'Cache-Control': cache, 'X-Content-Type-Options': 'nosniff' } });
+    const policy = path.startsWith('/assets/scan-thread-') ? { 'Content-Security-Policy': "default-src 'none'" } : {};
+    return new Response(file.body, { headers: { 'Content-Type': type, 'Cache-Control': cache, 'X-Content-Type-Options': 'nosniff', ...policy } });
   },
 };
