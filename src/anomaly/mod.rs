@@ -47,7 +47,8 @@ const SPIKE_LEAST: f64 = 10.0;
 /// Surprise from which a window is a spike where so many calls a minute are expected. There a burst of five times is told
 /// from chance within minutes; where fewer are, a lower limit finds little but chance.
 const LARGE: (f64, f64) = (7.5, 3.0);
-/// Place of the spread of the first of [`WINDOWS`] by the pace of the last hour, which keys of that size are measured by, too.
+/// Place of the spread of the first of [`WINDOWS`] by the pace of the last hour, which keys of that size are measured by, too, in
+/// all but the last of them; from [`SPIKE`] on, as a pace is a guess more.
 const OF_PACE: usize = WINDOWS.len() + 1;
 /// By that pace, a spike is at least this often what is expected without it: a holiday may end at any hour.
 const PACED_RATIO: f64 = 1.2;
@@ -622,16 +623,22 @@ impl State {
             let large = mean >= LARGE.1 * window as f64;
             let enough = if large { LARGE.0 } else { SPIKE };
             let fit = self.spreads[scale].fit();
-            let mut by = if calls >= SPIKE_RATIO * mean { (fit.surprise(calls, mean), mean) } else { (0.0, mean) };
+            let surprise = if calls >= SPIKE_RATIO * mean { fit.surprise(calls, mean) } else { 0.0 };
+            let mut by = (surprise, enough, mean);
             let paced = &self.spreads[OF_PACE];
-            if by.0 < enough && large && scale == 0 && paced.is_known() {
+            if surprise < enough && large && window < 60 && paced.is_known() {
                 let slow = mean * pace(rest(), usual(0), mean);
-                let surprise = paced.fit().surprise(calls, slow);
-                if calls >= SPIKE_RATIO * slow && surprise > by.0 {
-                    by = (surprise, slow);
+                // How far a pace is off is alike for ten minutes; more of a cluster comes in them.
+                let mut of_pace = paced.fit();
+                if scale > 0 {
+                    of_pace.clusters = of_pace.clusters.max(fit.clusters);
+                }
+                let surprise = of_pace.surprise(calls, slow);
+                if calls >= SPIKE_RATIO * slow && surprise / SPIKE > by.0 / by.1 {
+                    by = (surprise, SPIKE, slow);
                 }
             }
-            let (surprise, mean) = by;
+            let (surprise, enough, mean) = by;
             weak |= surprise >= enough / 2.0;
             if surprise >= enough && worst.is_none_or(|(most, ..)| surprise > most) {
                 worst = Some((surprise, mean, calls, start));

@@ -62,9 +62,10 @@ pub(crate) struct Key {
     growth: f64,
     ramp_from: Option<i64>,
     holidays: Vec<i64>,
-    by_hour: f64,
-    by_ten: f64,
-    session: f64,
+    /// Relative variances of the factors of an hour and of ten minutes, and mean calls of a session.
+    pub(crate) by_hour: f64,
+    pub(crate) by_ten: f64,
+    pub(crate) session: f64,
     countries: Vec<(String, f64)>,
     failures: f64,
     pub(crate) messages: bool,
@@ -145,6 +146,53 @@ pub(crate) struct Wrong {
     pub(crate) pumped: f64,
 }
 
+/// What chance does to the counts of a key: its factors as they stand, and calls of sessions that are still to come.
+#[derive(Clone)]
+pub(crate) struct Chance {
+    hour: f64,
+    ten: f64,
+    failures: f64,
+    later: [u64; 10],
+}
+
+impl Chance {
+    pub(crate) fn new() -> Self {
+        Self { hour: 1.0, ten: 1.0, failures: 1.0, later: [0; 10] }
+    }
+
+    /// Calls of a minute. `expected` are those of [`Key::expected`].
+    pub(crate) fn calls(&mut self, random: &mut Random, key: &Key, minute: i64, expected: f64, wrong: &Wrong) -> u64 {
+        if minute % 60 == 0 {
+            self.hour = random.factor(key.by_hour);
+            self.failures = random.factor(0.1);
+        }
+        if minute % 10 == 0 {
+            self.ten = random.factor(key.by_ten);
+        }
+        let mut mean = expected * (self.hour * self.ten + wrong.more);
+        if wrong.none {
+            mean = 0.0;
+            self.later = [0; 10];
+        }
+        // Sessions begin, and bring a geometric number of calls, within ten minutes.
+        let sessions = random.poisson(mean / key.session);
+        let mut calls = sessions;
+        if key.session > 1.0 && sessions > 0 {
+            let rate = random.gamma(sessions as f64) * (key.session - 1.0);
+            calls += random.poisson(rate);
+        }
+        if key.session > 1.0 && calls > 0 {
+            let parts = calls.min(40);
+            for part in 0..parts {
+                let place = random.below(10) as usize;
+                self.later[place] += calls / parts + u64::from(part < calls % parts);
+            }
+            calls = 0;
+        }
+        calls + std::mem::take(&mut self.later[minute.rem_euclid(10) as usize]) + random.poisson(wrong.besides)
+    }
+}
+
 /// A key in use.
 #[derive(Clone)]
 pub(crate) struct Run {
@@ -152,10 +200,7 @@ pub(crate) struct Run {
     pub(crate) minute: i64,
     pub(crate) state: State,
     due: Option<i64>,
-    hour_factor: f64,
-    ten_factor: f64,
-    failure_factor: f64,
-    later: [u64; 10],
+    chance: Chance,
     pub(crate) used: u64,
     pub(crate) quota: (u64, i64),
     pub(crate) observations: u64,
@@ -169,10 +214,7 @@ impl Run {
             minute: START,
             state: State::default(),
             due: None,
-            hour_factor: 1.0,
-            ten_factor: 1.0,
-            failure_factor: 1.0,
-            later: [0; 10],
+            chance: Chance::new(),
             used: 0,
             quota: (0, 0),
             observations: 0,
@@ -199,38 +241,10 @@ impl Run {
     /// One minute: what came is told in up to six reports.
     pub(crate) fn step(&mut self, key: &Key, wrong: &Wrong) {
         let minute = self.minute;
-        if minute % 60 == 0 {
-            self.hour_factor = self.random.factor(key.by_hour);
-            self.failure_factor = self.random.factor(0.1);
-        }
-        if minute % 10 == 0 {
-            self.ten_factor = self.random.factor(key.by_ten);
-        }
         if minute >= self.quota.1 {
             self.renew(key, self.quota.1 + 30 * DAY);
         }
-        let mut mean = key.expected(minute) * (self.hour_factor * self.ten_factor + wrong.more);
-        if wrong.none {
-            mean = 0.0;
-            self.later = [0; 10];
-        }
-        // Sessions begin, and bring a geometric number of calls, within ten minutes.
-        let sessions = self.random.poisson(mean / key.session);
-        let mut calls = sessions;
-        if key.session > 1.0 && sessions > 0 {
-            let rate = self.random.gamma(sessions as f64) * (key.session - 1.0);
-            calls += self.random.poisson(rate);
-        }
-        if key.session > 1.0 && calls > 0 {
-            let parts = calls.min(40);
-            for part in 0..parts {
-                let place = self.random.below(10) as usize;
-                self.later[place] += calls / parts + u64::from(part < calls % parts);
-            }
-            calls = 0;
-        }
-        let turn = minute.rem_euclid(10) as usize;
-        calls += std::mem::take(&mut self.later[turn]) + self.random.poisson(wrong.besides);
+        let calls = self.chance.calls(&mut self.random, key, minute, key.expected(minute), wrong);
         let start = Instant::from_millis(minute * 60_000);
         if self.due.is_none_or(|due| due <= minute) {
             let first = self.due.is_some();
@@ -270,7 +284,7 @@ impl Run {
                 .unwrap_or(&key.countries[0]);
             countries.push((code.clone(), local / draws + u64::from(draw < local % draws)));
         }
-        let failure = wrong.failures.unwrap_or((key.failures * self.failure_factor).min(0.5));
+        let failure = wrong.failures.unwrap_or((key.failures * self.chance.failures).min(0.5));
         let failures = self.random.poisson(calls as f64 * failure).min(calls);
         let (mut bounced, mut destinations) = (0, Vec::new());
         if key.messages {
