@@ -375,7 +375,8 @@ impl Incident {
         let mut line = |name: &str, value: &str| out.push_str(&format!("- {name}: {}\n", escaped(value)));
         line("key", &format!("{} ({})", self.text("key_name"), self.text("key_id")));
         line("status", self.status());
-        for name in ["owner", "secret", "source", "opened_at", "closed_at", "suspected_at", "action"] {
+        line("number of the secret", &worded(&self.0["secret"]));
+        for name in ["owner", "source", "opened_at", "closed_at", "suspected_at", "action"] {
             line(&name.replace('_', " "), &worded(&self.0[name]));
         }
         out.push_str("\n## Checklist\n\n");
@@ -398,6 +399,7 @@ impl Incident {
                 Value::Object(members) => members.iter().for_each(|(name, value)| {
                     out.push_str(&format!("- {}: {}\n", escaped(&name.replace('_', " ")), escaped(&worded(value))));
                 }),
+                _ if self.parts(name).is_empty() => out.push_str("- none\n"),
                 _ => self.parts(name).iter().for_each(|of| out.push_str(&format!("- {}\n", escaped(&listed(of))))),
             }
         }
@@ -431,12 +433,19 @@ fn listed(of: &Value) -> String {
     members.map(|(name, value)| format!("{}: {}", name.replace('_', " "), worded(value))).collect::<Vec<_>>().join(", ")
 }
 
+/// A value in words: `VALID 4, REVOKED 1` of what is counted by name.
 fn worded(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
+    let of = match value {
         Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().map(worded).collect::<Vec<_>>().join("; "),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{} {}", name.replace('_', " "), worded(value));
+            members.iter().map(member).collect::<Vec<_>>().join(", ")
+        }
+        Value::Null => String::new(),
         other => other.to_string(),
-    }
+    };
+    if of.is_empty() { "none".to_owned() } else { of }
 }
 
 fn title(name: &str) -> &str {
