@@ -10,6 +10,7 @@ export const NAVIGATION = [
   { path: 'rotation.html', label: 'Rotation' },
   { path: 'scan.html', label: 'Scan' },
   { path: 'docs/index.html', label: 'Docs', under: 'docs/' },
+  { path: 'dashboard.html', label: 'Dashboard' },
   { path: 'api.html', label: 'API' },
 ];
 

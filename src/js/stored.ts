@@ -34,9 +34,9 @@ export interface KeyRecord {
   /** Days after which its secret should be replaced; 90 where it is absent. */
   rotation_days?: number;
   /** Token buckets. Counted by a deployment over all its edges; a verdict in hand counts nothing. */
-  rate_limits?: { name: string; limit: number; window_seconds: number; burst?: number; mode?: 'exact' | 'approximate' }[];
+  rate_limits?: { name: string; limit: number; window_seconds: number; burst: number; mode: 'exact' | 'approximate' }[];
   /** Calls in a day, a month or for ever, counted likewise. */
-  quotas?: { name?: string; limit: number; period: 'day' | 'month' | 'total' }[];
+  quotas?: { name: string; limit: number; period: 'day' | 'month' | 'total' }[];
   /** What a deployment does about unusual use; `notify` where it is absent. */
   on_anomaly?: 'notify' | 'throttle' | 'disable' | 'revoke';
   /** What a deployment does when a secret of the key was found in the open; `revoke` where it is absent. */

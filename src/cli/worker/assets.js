@@ -4,7 +4,8 @@ const TYPES = { html: 'text/html; charset=utf-8', css: 'text/css', js: 'text/jav
 export default {
   async fetch(request, env) {
     const url = new URL(request.url);
-    const path = url.pathname.endsWith('/') ? `${url.pathname}index.html` : url.pathname;
+    // As Cloudflare's does: a page is found without its ending, too.
+    const path = url.pathname.endsWith('/') ? `${url.pathname}index.html` : /\.\w+$/.test(url.pathname) ? url.pathname : `${url.pathname}.html`;
     const file = await env.FILES.fetch(new URL(path, 'http://files'), { method: request.method });
     const type = TYPES[path.split('.').pop()];
     if (!file.ok || !type) return new Response(null, { status: 404 });

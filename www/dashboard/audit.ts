@@ -1,0 +1,55 @@
+/** The log of every change, and whether it is whole. */
+import { call, query } from './api.ts';
+import { badge, copyButton, empty, facts, fill, h, own, table, type Child } from './dom.ts';
+import { field, form, text, value } from './forms.ts';
+import type { Entry, LogCheck } from './model.ts';
+import { paged } from './pages.ts';
+import { attempt } from './problems.ts';
+import type { Screen } from './screen.ts';
+import { when, words } from './text.ts';
+
+function subject(entry: Entry): Child {
+  if (entry.key_id) return h('a', { href: `#/keys/${entry.key_id}` }, h('code', {}, entry.key_id));
+  if (entry.route) return h('a', { href: `#/routes/${entry.route}` }, entry.route);
+  if (entry.webhook) return h('a', { href: `#/webhooks/${entry.webhook}` }, entry.webhook);
+  if (entry.incident) return h('a', { href: `#/incidents/${entry.incident}` }, entry.incident);
+  return '–';
+}
+
+/** More changed fields than this are counted and not named. */
+const MOST_NAMED = 3;
+
+const shown = (of: unknown) => (of === undefined ? '–' : typeof of === 'string' ? of : JSON.stringify(of));
+
+function changes(entry: Entry): Child {
+  const all = Object.entries(entry.changes ?? {});
+  if (all.length === 0) return entry.reason ? own(`“${entry.reason}”`) : '–';
+  return h('details', {}, h('summary', {}, all.length > MOST_NAMED ? `${all.length} fields` : all.map(([name]) => words(name)).join(', ')), entry.reason && h('p', {}, own(`“${entry.reason}”`)),
+    h('ul', {}, ...all.map(([name, { before, after }]) => h('li', {}, h('b', {}, name), ': ', h('del', { dir: 'auto' }, shown(before)), ' → ', h('ins', { dir: 'auto' }, shown(after))))));
+}
+
+function chainView(check: LogCheck): HTMLElement {
+  const head = h('code', {}, check.head ?? 'none');
+  return h('div', { class: check.whole ? 'chain whole' : 'chain broken', role: 'status' },
+    h('p', { class: 'lead' }, badge(check.whole ? 'Whole' : 'Broken', check.whole ? 'good' : 'bad'), check.whole ? ' No row was altered, removed or put elsewhere.' : ' Rows were altered, removed or put elsewhere.'),
+    check.problem && h('p', {}, `At row ${check.problem.position}: ${words(check.problem.what)}. ${check.problem.detail}`),
+    facts([['Rows', `${check.rows.toLocaleString('en-GB')}, of which ${check.authenticated.toLocaleString('en-GB')} are vouched for by the audit key`], ['Head', [head, ' ', check.head && copyButton('Copy', () => check.head!, () => head)]]]));
+}
+
+export const auditScreen: Screen = (place, { signal }) => {
+  const chain = h('div');
+  const verify = (head: string) => call<LogCheck>('GET', `/v1/audit/verify${query({ head })}`, undefined, { signal });
+  void attempt(chain, async () => fill(chain, chainView(await verify(''))));
+  const held = form({
+    submit: 'Hold the log to it',
+    children: [field('A head that you kept', text('head', '', { dir: 'ltr', spellcheck: 'false' }), { hint: 'The log_head of a receipt or an export. It shows that the end of the log was not cut since.' })],
+    send: async (of) => fill(chain, chainView(await verify(value(of, 'head')))),
+  });
+  fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Audit')), chain, h('details', { class: 'more-fields' }, h('summary', {}, 'Check that its end was not cut'), held),
+    paged<Entry>({
+      path: '/v1/audit', signal,
+      none: () => empty('Nothing was changed yet.', h('p', {}, 'Every change of a key, a route, a webhook or an incident stands here: by whom, from where, what was before and after. Rows are chained, so that altering one shows.')),
+      show: (all) => table('Log', ['Row', 'At', 'What', 'Of', 'Changed', 'By', 'From', 'Request'], all.map((entry) =>
+        [entry.position ?? '–', when(entry.at), words(entry.kind), subject(entry), changes(entry), /^[0-9A-Za-z]{16}$/.test(entry.by) ? h('a', { href: `#/keys/${entry.by}` }, h('code', {}, entry.by)) : entry.by, [entry.address, entry.country].filter(Boolean).join(' ') || '–', h('code', {}, entry.request_id)])),
+    }));
+};

@@ -1,0 +1,182 @@
+/** The list of keys: searched and filtered by the server, read page by page as one scrolls. */
+import { call, query } from './api.ts';
+import { badge, button, empty, fill, h, own, type Child } from './dom.ts';
+import { field, select, text, wrongWith } from './forms.ts';
+import type { Key, Page } from './model.ts';
+import { problemOf, problemView } from './problems.ts';
+import { Rows } from './rows.ts';
+import type { Screen } from './screen.ts';
+import { go } from './screen.ts';
+import { remember, suggestions } from './seen.ts';
+import { idIn, looksSecret, when } from './text.ts';
+
+const PAGE = 100;
+/** How long nothing is typed before it is searched, in milliseconds. */
+const PAUSE = 200;
+
+interface Filters {
+  search: string;
+  environment: string;
+  status: string;
+  owner: string;
+}
+
+/** What the list showed when it was left: it is found again as it was. */
+const kept = { filters: { search: '', environment: '', status: '', owner: '' } as Filters, keys: [] as Key[], cursor: null as string | null, complete: false, place: { top: 0, active: 0 } };
+
+/** The list is read anew when it is next shown: something was created. */
+export function forgetList(): void {
+  Object.assign(kept, { keys: [], cursor: null, complete: false, place: { top: 0, active: 0 } });
+}
+
+/** A key is shown in the list as it is now. */
+export function update(key: Key): void {
+  remember(key);
+  const index = kept.keys.findIndex(({ id }) => id === key.id);
+  if (index >= 0) kept.keys[index] = { ...key, last_used_on: kept.keys[index]!.last_used_on ?? null };
+}
+
+export const statusBadge = (status: Key['status']) => badge(status, status === 'active' ? 'good' : status === 'revoked' ? 'bad' : 'odd');
+
+const day = (date: string | null | undefined) => (date ? when(`${date.slice(0, 10)}T12:00:00`).replace(/,.*$/, '') : '–');
+
+function cells(key: Key): Child[] {
+  return [
+    h('a', { href: `#/keys/${key.id}`, tabindex: -1, class: 'name' }, own(key.name)),
+    h('code', {}, key.redacted),
+    own(key.owner),
+    h('code', {}, key.environment),
+    statusBadge(key.status),
+    key.last_used_on ? day(key.last_used_on) : 'never',
+    day(key.expires_at),
+  ];
+}
+
+const firstKey = () => empty('No key yet.',
+  h('p', {}, 'A key is what a caller of your API shows. Make one for each purpose and environment, with the scopes that it needs and an end: then a leak costs little, and replacing it touches nobody else.'),
+  h('p', { class: 'actions' }, h('a', { class: 'button primary', href: '#/keys/new' }, 'Create a key')),
+  h('p', { class: 'note' }, 'Your old keys can be taken over by their SHA-256: see “Migrate” in the documentation.'));
+
+export const keysScreen: Screen = (place, { signal }) => {
+  const end = h('div', { class: 'list-end' });
+  const said = h('p', { class: 'note', role: 'status' });
+  const hint = h('p', { class: 'error', role: 'alert' });
+  // What is under way: another question makes its answer moot.
+  let asked: AbortController | undefined;
+
+  const rows = new Rows({
+    label: 'Keys', columns: ['Name', 'Key', 'Owner', 'Environment', 'Status', 'Last used', 'Expires'],
+    cells: (index) => cells(kept.keys[index]!),
+    open: (index) => go(`#/keys/${kept.keys[index]!.id}`),
+    more: () => void more(),
+  });
+  const count = (): void => {
+    const total = kept.keys.length;
+    said.textContent = kept.complete ? (total === 1 ? '1 key.' : `${total.toLocaleString('en-GB')} keys.`) : total ? `${total.toLocaleString('en-GB')} read so far; more come as you scroll.` : '';
+    rows.grow(total, kept.complete);
+  };
+  const none = (): void => {
+    const filtered = Object.values(kept.filters).some(Boolean);
+    const nothing = kept.complete && kept.keys.length === 0;
+    rows.element.hidden = nothing;
+    if (!nothing) return;
+    fill(end, filtered ? empty('No key is like that.', h('p', {}, 'The search finds names by how they begin, with capitals as they are; the owner is compared as a whole.'), h('p', { class: 'actions' }, button('Show all keys', clear))) : firstKey());
+  };
+
+  async function more(): Promise<void> {
+    if (asked || kept.complete) return;
+    const own = (asked = new AbortController());
+    const stop = () => own.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    const first = kept.keys.length === 0;
+    if (first) rows.element.setAttribute('aria-busy', 'true');
+    try {
+      const page = await call<Page<Key>>('GET', `/v1/keys${query({ ...kept.filters, limit: PAGE, cursor: kept.cursor })}`, undefined, { signal: own.signal });
+      if (own.signal.aborted) return;
+      page.data.forEach(remember);
+      kept.keys.push(...page.data);
+      [kept.cursor, kept.complete] = [page.next_cursor, page.next_cursor === null];
+      fill(end);
+      asked = undefined;
+      count();
+      none();
+    } catch (error) {
+      if (own.signal.aborted) return;
+      asked = undefined;
+      const problem = problemOf(error);
+      const wrong = problem.field && controls.querySelector<HTMLElement>(`[data-field="${CSS.escape(problem.field)}"] .error`);
+      if (wrong) fill(wrong, wrongWith(problem));
+      else fill(end, problemView(problem, { retry: more }));
+    } finally {
+      signal.removeEventListener('abort', stop);
+      if (asked === own) asked = undefined;
+      rows.element.removeAttribute('aria-busy');
+    }
+  }
+
+  function restart(): void {
+    asked?.abort();
+    asked = undefined;
+    forgetList();
+    fill(end);
+    rows.element.hidden = false;
+    for (const error of controls.querySelectorAll('.error')) error.textContent = '';
+    said.textContent = '';
+    rows.clear();
+  }
+
+  const { filters } = kept;
+  const search = text('search', filters.search, { type: 'search', 'aria-keyshortcuts': '/', placeholder: 'Name begins with … or a key’s id', spellcheck: 'false' });
+  const status = select('status', [['', 'any'], ['active', 'active'], ['disabled', 'disabled'], ['revoked', 'revoked']], filters.status);
+  const environment = text('environment', filters.environment, { list: 'environments', placeholder: 'any' });
+  const owner = text('owner', filters.owner, { list: 'owners', placeholder: 'any' });
+  const controls = h('form', { class: 'filters', role: 'search', 'aria-label': 'Keys' }, field('Search', search), field('Environment', environment), field('Status', status), field('Owner', owner), hint);
+
+  function clear(): void {
+    for (const control of [search, environment, owner, status]) control.value = '';
+    changed();
+    search.focus();
+  }
+  function changed(): void {
+    // A key that is pasted must not get into a URL: its id finds it, and the field forgets the rest.
+    const id = idIn(search.value);
+    if (id) {
+      search.value = '';
+      go(`#/keys/${id}`);
+      return;
+    }
+    fill(hint, looksSecret(search.value) && 'That looks like a secret: it is not searched for, since it would stand in a URL. Search for the name, or paste a key of keyward’s format.');
+    if (looksSecret(search.value)) return;
+    const next = { search: search.value, environment: environment.value.trim(), status: status.value, owner: owner.value.trim() };
+    if (JSON.stringify(next) === JSON.stringify(kept.filters)) return;
+    kept.filters = next;
+    restart();
+  }
+  let pause: ReturnType<typeof setTimeout> | undefined;
+  controls.addEventListener('input', () => {
+    clearTimeout(pause);
+    pause = setTimeout(changed, PAUSE);
+  });
+  controls.addEventListener('submit', (event) => {
+    event.preventDefault();
+    clearTimeout(pause);
+    changed();
+  });
+  search.addEventListener('keydown', (event) => {
+    if (event.key !== 'ArrowDown') return;
+    event.preventDefault();
+    rows.element.focus();
+  });
+
+  fill(place,
+    h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Keys'), h('p', { class: 'actions' }, button('Read anew', restart), h('a', { class: 'button primary', href: '#/keys/new' }, 'Create a key'))),
+    controls, rows.element, end, said, ...suggestions());
+  const at = kept.place;
+  count();
+  none();
+  rows.place = at;
+  signal.addEventListener('abort', () => {
+    clearTimeout(pause);
+    kept.place = rows.place;
+  }, { once: true });
+};
