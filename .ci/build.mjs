@@ -99,10 +99,6 @@ export async function buildPackage() {
   await entry('index', 'inline', 'cjs/index.js', 'cjs');
   await entry('slim', 'slim', 'cjs/slim.js', 'cjs');
   writeFileSync(join(dist, 'cjs', 'package.json'), '{"type":"commonjs"}\n');
-  // In Node, who imports and who requires get the same instance and the same KeywardError.
-  const names = Object.keys(createRequire(import.meta.url)(join(dist, 'cjs', 'index.js')));
-  // By require: an import of CommonJS would have Node look for its names first, which takes longer than all the rest.
-  writeFileSync(join(dist, 'node.js'), `import { createRequire } from 'node:module';\n\nexport const { ${names.join(', ')} } = createRequire(import.meta.url)('./cjs/index.js');\n`);
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', source], { what: 'TypeScript' });
   for (const inner of ['instance.d.ts', 'source']) rmSync(join(dist, inner), { recursive: true });
   for (const file of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) copyFileSync(join(dist, file), join(dist, 'cjs', file));

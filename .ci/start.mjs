@@ -47,7 +47,7 @@ if (providerPort === port || (await taken(providerPort))) {
 }
 
 await build();
-const core = await import(join(root, 'dist', 'node.js'));
+const core = await import(join(root, 'dist', 'index.js'));
 const { env: kept, made } = localDeployment(state, core);
 const provider = await startProvider({ port: providerPort, file: join(state, 'provider.json') });
 const pages = join(state, 'www');

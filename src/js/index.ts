@@ -5,7 +5,7 @@
 import type * as glue from 'keyward-core';
 import { KeywardError } from './error.js';
 import { core, startLater } from './instance.js';
-import { type Digest, type KeyRecord, type Reading, type StoredKey, type StoredSecret, readStored, stillSays, textsOf } from './stored.js';
+import { type Digest, type KeyRecord, type Reading, type StoredKey, type StoredSecret, isTimeless, readStored, stillSays, textsOf } from './stored.js';
 
 export { KeywardError, type Digest, type KeyRecord, type StoredKey, type StoredSecret };
 
@@ -302,6 +302,8 @@ export class Verifier {
   readonly #inner: glue.Verifier;
   /** Where the core reads a key's text. */
   #key = new Uint8Array(0);
+  /** Whether a verdict by what is held may depend on the clock, which takes a tenth of all the rest. */
+  #timed = false;
   /** The facts that the core was handed last. */
   #last: { [name in keyof Omit<Facts, 'now'>]-?: Facts[name] | undefined } | undefined;
 
@@ -356,8 +358,7 @@ export class Verifier {
     const reading = readStored(stored);
     const held = core().prepare(textsOf(reading));
     kept?.held.free();
-    const timeless = reading.not_before === '' && reading.expires_at === '' && reading.secrets.every(({ until }) => until === '');
-    const made = { held, reading, timeless };
+    const made = { held, reading, timeless: isTimeless(reading) };
     prepared.set(stored, made);
     return made;
   }
@@ -376,7 +377,6 @@ export class Verifier {
       // All that may run code of the caller's comes before anything is handed over.
       const kept = stored === null || stored === undefined ? undefined : this.#kept(stored);
       const { scopes, environment, ip, country, origin, now } = object(facts, 'facts');
-      // The clock takes a tenth of all the rest, and most records do not depend on it.
       const at = now !== undefined ? moment(now) : kept === undefined || kept.timeless ? 0 : Date.now();
       const asked = this.#ask(scopes, environment, ip, country, origin);
       if (!this.#write(key)) return { valid: false, code: 'MALFORMED', key_id: null };
@@ -402,7 +402,9 @@ export class Verifier {
    * @throws {KeywardError} `INVALID_REQUEST`
    */
   hold(stored: StoredKey): void {
-    guarded(() => this.#inner.hold(textsOf(readStored(object(stored, 'stored')))));
+    const reading = guarded(() => readStored(object(stored, 'stored')));
+    guarded(() => this.#inner.hold(textsOf(reading)));
+    this.#timed ||= !isTimeless(reading);
   }
 
   /** Lets a stored key go; whether it was held. */
@@ -414,7 +416,7 @@ export class Verifier {
    * The verdict on a key by what is held under its id.
    * @param now milliseconds since the epoch; the runtime's clock if left out
    */
-  check(key: string, now: number = Date.now()): VerdictCode {
+  check(key: string, now: number = this.#timed ? Date.now() : 0): VerdictCode {
     return this.#write(key) ? codes![this.#inner.check(key.length, false, moment(now)) & 0xff]! : 'MALFORMED';
   }
 
@@ -422,7 +424,7 @@ export class Verifier {
    * The verdict on a key for a request that needs `scope`.
    * @throws {KeywardError} `INVALID_REQUEST` where `scope` is not `resource:action`
    */
-  checkScope(key: string, scope: string, now: number = Date.now()): VerdictCode {
+  checkScope(key: string, scope: string, now: number = this.#timed ? Date.now() : 0): VerdictCode {
     if (!this.#write(key)) return 'MALFORMED';
     const scopes = [text(scope, 'scope')];
     return codes![this.#inner.check(key.length, this.#ask(scopes, undefined, undefined, undefined, undefined), moment(now)) & 0xff]!;

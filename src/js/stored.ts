@@ -88,9 +88,8 @@ function text(value: unknown, field: string): string {
   return value;
 }
 
-/** An instant, or an empty text where there is none. */
-function instant(value: unknown, field: string): string {
-  if (value === null) return '';
+function instant(value: unknown, field: string): string | null {
+  if (value === null) return null;
   const read = text(value, field);
   if (read === '') throw invalid(field, 'is no RFC 3339 instant');
   return read;
@@ -116,21 +115,20 @@ function object(value: unknown, field: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** What was read of a stored key: all that a verdict depends on. */
+/** What was read of a stored key: all that a verdict depends on, as it was given. */
 export interface Reading {
   id: string;
   brand: string;
   environment: string;
   status: string;
-  /** Empty where there is none, as every instant here. */
-  not_before: string;
-  expires_at: string;
+  not_before: string | null;
+  expires_at: string | null;
   scopes: string[];
   allowed_ips: string[];
   denied_ips: string[];
   allowed_countries: string[];
   allowed_origins: string[];
-  secrets: { root: string; hmac: string; status: string; until: string }[];
+  secrets: { root: string; hmac: string; status: string | undefined; until: string | null | undefined }[];
 }
 
 /**
@@ -159,18 +157,25 @@ export function readStored(stored: unknown): Reading {
     scopes: lines('scopes'), allowed_ips: lines('allowed_ips'), denied_ips: lines('denied_ips'),
     allowed_countries: lines('allowed_countries'), allowed_origins: lines('allowed_origins'),
     secrets: list(kept, 'secrets').map((entry, index) => {
-      const { root, hmac, status = 'active', until = null } = object(entry, `secrets[${index}]`);
+      const { root, hmac, status, until } = object(entry, `secrets[${index}]`);
       const of = (value: unknown, field: string) => text(value, `secrets[${index}].${field}`);
-      return { root: of(root, 'root'), hmac: of(hmac, 'hmac'), status: of(status, 'status'), until: instant(until, `secrets[${index}].until`) };
+      return {
+        root: of(root, 'root'), hmac: of(hmac, 'hmac'),
+        status: status === undefined ? undefined : of(status, 'status'), until: until === undefined ? undefined : instant(until, `secrets[${index}].until`),
+      };
     }),
   };
 }
+
+/** Whether what was read says the same at any time. */
+export const isTimeless = ({ not_before, expires_at, secrets }: Reading): boolean => not_before === null && expires_at === null && secrets.every(({ until }) => (until ?? null) === null);
 
 /** As the core takes it: text after text; a list is its length and its entries. */
 export function textsOf(reading: Reading): string[] {
   const { id, brand, environment, status, not_before, expires_at, scopes, allowed_ips, denied_ips, allowed_countries, allowed_origins, secrets } = reading;
   const lists = [scopes, allowed_ips, denied_ips, allowed_countries, allowed_origins].flatMap((entries) => [String(entries.length), ...entries]);
-  return [id, brand, environment, status, not_before, expires_at, ...lists, String(secrets.length), ...secrets.flatMap((s) => [s.root, s.hmac, s.status, s.until])];
+  const ofSecrets = secrets.flatMap((secret) => [secret.root, secret.hmac, secret.status ?? 'active', secret.until ?? '']);
+  return [id, brand, environment, status, not_before ?? '', expires_at ?? '', ...lists, String(secrets.length), ...ofSecrets];
 }
 
 function same(entries: readonly string[], read: readonly string[]): boolean {
@@ -184,13 +189,13 @@ function same(entries: readonly string[], read: readonly string[]): boolean {
 export function stillSays({ record, secrets }: StoredKey, read: Reading): boolean {
   const { length } = read.secrets;
   if (record.status !== read.status || record.id !== read.id || record.brand !== read.brand || record.environment !== read.environment
-    || (record.not_before ?? '') !== read.not_before || (record.expires_at ?? '') !== read.expires_at || !same(record.scopes, read.scopes)
+    || record.not_before !== read.not_before || record.expires_at !== read.expires_at || !same(record.scopes, read.scopes)
     || !same(record.allowed_ips, read.allowed_ips) || !same(record.denied_ips, read.denied_ips)
     || !same(record.allowed_countries, read.allowed_countries) || !same(record.allowed_origins, read.allowed_origins) || secrets.length !== length) return false;
   for (let i = 0; i < length; i += 1) {
     const secret = secrets[i]!;
     const was = read.secrets[i]!;
-    if (secret.hmac !== was.hmac || secret.root !== was.root || (secret.status ?? 'active') !== was.status || (secret.until ?? '') !== was.until) return false;
+    if (secret.hmac !== was.hmac || secret.root !== was.root || secret.status !== was.status || secret.until !== was.until) return false;
   }
   return true;
 }

@@ -28,7 +28,7 @@ export function record(id, fields) {
  * @param more bindings of keyward's beside its secrets
  */
 export async function withDeployment(work, more = {}) {
-  const { generateKey, parseKey, Verifier } = await import(join(root, 'dist', 'node.js'));
+  const { generateKey, parseKey, Verifier } = await import(join(root, 'dist', 'index.js'));
   const rootSecret = randomBytes(32).toString('hex');
   const tagKey = randomBytes(32).toString('hex');
   const managementKey = generateKey({ brand: 'psk', environment: 'live', tagKey });

@@ -54,7 +54,7 @@ function reporter(name) {
 }
 
 const { quick, only = Object.keys(rows), json } = options();
-for (const built of ['build/worker/index.js', 'dist/node.js']) {
+for (const built of ['build/worker/index.js', 'dist/index.js']) {
   if (!existsSync(join(root, built))) {
     process.stderr.write(`${built} is missing: run npm run build first\n`);
     process.exit(2);

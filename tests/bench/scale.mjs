@@ -29,7 +29,7 @@ const BATCH = 500;
 /** What one isolate may hold in all is twice this. */
 const MOST_MEMORY = 64;
 
-const core = await import(join(root, 'dist', 'node.js'));
+const core = await import(join(root, 'dist', 'index.js'));
 const wrappers = ['scale-worker.js', '../worker/memory.js'].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 const number = (count) => count.toLocaleString('en').replaceAll(',', ' ');
 

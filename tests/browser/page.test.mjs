@@ -22,7 +22,7 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'keyward-page-'));
   // Where `npm start` keeps it too: the commands on the page name that path.
   const state = join(folder, '.keyward');
-  const { env } = localDeployment(state, await import(join(root, 'dist', 'node.js')));
+  const { env } = localDeployment(state, await import(join(root, 'dist', 'index.js')));
   keyward = await startKeyward({ state, env });
   browser = await browserType.launch({
     executablePath: chromium(),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
-import { KeywardError, Verifier, addressAllowed, digestKey, generateKey, grants, issueKey, parseKey, ready, redactKey, sessionClaims, verifyKey, wasIssued } from '../../dist/node.js';
+import { KeywardError, Verifier, addressAllowed, digestKey, generateKey, grants, issueKey, parseKey, ready, redactKey, sessionClaims, verifyKey, wasIssued } from '../../dist/index.js';
 
 const CODES = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'INVALID_REQUEST', 'INVALID_SECRET', 'SESSION', 'TYPE'];
 const ROOT_SECRET = 'ab'.repeat(32);
@@ -477,10 +477,13 @@ test('scopes, ranges and the tokens of sessions have their helpers', () => {
   for (const text of ['', 'kws_', token.slice(0, -1), KEY]) assert.equal(refusal(() => sessionClaims(text), text).code, 'SESSION');
 });
 
-test('who imports and who requires get the same KeywardError', () => {
+test('an error that a require threw is one for who imports, and the other way round', () => {
   const required = createRequire(import.meta.url)('../../dist/cjs/index.js');
-  assert.equal(required.KeywardError, KeywardError);
-  assert.equal(required.Verifier, Verifier);
+  const thrown = (parse) => refusal2(() => parse('no key'));
+  assert.ok(thrown(required.parseKey) instanceof KeywardError);
+  assert.ok(thrown(parseKey) instanceof required.KeywardError);
+  assert.ok(!(new Error('another') instanceof KeywardError) && !(null instanceof KeywardError) && !({ code: 'TYPE' } instanceof KeywardError));
+  assert.equal(required.verifyKey(KEY, stored(), { verifier: verifier() }).code, 'VALID');
 });
 
 test('a key is issued with its record, and what cannot be is refused by name', () => {

@@ -1,7 +1,7 @@
 // The guard that verifies in its own process, on a store of the user's.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as core from '../../dist/node.js';
+import * as core from '../../dist/index.js';
 import { forge, mistyped } from '../worker/harness.mjs';
 import { FRAMEWORKS, call, local } from './frameworks.mjs';
 

@@ -2,7 +2,7 @@
 // counted. The package as built (dist/) is what runs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeywardError, Verifier, addressAllowed, generateKey, grants, parseKey, redactKey, verifyKey, wasIssued } from '../../dist/node.js';
+import { KeywardError, Verifier, addressAllowed, generateKey, grants, parseKey, redactKey, verifyKey, wasIssued } from '../../dist/index.js';
 import { countByOperation, vectorFiles } from '../vectors/files.mjs';
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

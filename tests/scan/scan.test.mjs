@@ -5,7 +5,7 @@ import { appendFileSync, chmodSync, closeSync, mkdirSync, openSync, readFileSync
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { build } from 'esbuild';
-import * as core from '../../dist/node.js';
+import * as core from '../../dist/index.js';
 import { python, root } from '../../.ci/setup.mjs';
 import { cli, commit, folder, git, keyward, random, repository, scan, stripe } from './command.mjs';
 

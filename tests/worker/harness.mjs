@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import * as core from '../../dist/node.js';
+import * as core from '../../dist/index.js';
 import { root } from '../../.ci/setup.mjs';
 import { startKeyward } from '../../.ci/workerd.mjs';
 import { newDeployment } from '../../src/cli/worker/secrets.mjs';

@@ -16,7 +16,7 @@ test('the tour, typed word for word, gives what the README shows', () => tour(re
 test('the JavaScript of the README verifies as its comments say', async () => {
   const [snippet] = blocks(readme, 'js');
   const results = snippet.replace(/^(verifyKey\(.*?\)\.code); +\/\/ ('\w+')$/gm, 'results.push([$1, $2]);');
-  const code = `const results = [];\n${results.replace("from 'keyward'", `from ${JSON.stringify(join(root, 'dist', 'node.js'))}`)}\nconsole.log(JSON.stringify(results));`;
+  const code = `const results = [];\n${results.replace("from 'keyward'", `from ${JSON.stringify(join(root, 'dist', 'index.js'))}`)}\nconsole.log(JSON.stringify(results));`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code.replace(/^(const results.*\n)([^]*?)(import .*\n)/, '$3$1$2')], { env: { ...process.env, ROOT_SECRET: '5a'.repeat(32) } });
   const pairs = JSON.parse(stdout.trim().split('\n').at(-1));
   assert.equal(pairs.length, 4);

@@ -4,7 +4,7 @@ import { button, h, type Child } from './dom.ts';
 
 const ADVICE: Record<string, string> = {
   NO_ANSWER: 'Nothing that you typed is lost. See whether you are online and keyward runs, then try again.',
-  NOT_KEYWARD: 'Serve this page from your deployment, or run “npm start” in the project and open /dashboard.html of the address that it prints.',
+  NOT_KEYWARD: 'Serve this page from your deployment, or run “npx keyward dev” (in a checkout “npm start”) and open /dashboard.html of the address that it prints.',
   UNAUTHORIZED: 'Log in with a management key that is valid. Why this one is refused stands in the Worker’s output, under the request id.',
   INSUFFICIENT_SCOPE: 'Log in with a key that holds that scope, or have it added to yours by somebody who holds it.',
   SCOPE_NOT_HELD: 'Leave that scope out, or log in with a key that holds it. Disabling and revoking need none.',

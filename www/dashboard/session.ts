@@ -66,8 +66,8 @@ export function logIn(place: HTMLElement): Promise<void> {
         keyForm(resolve),
         h('div', { class: 'about' },
           h('h2', {}, 'Where is my key?'),
-          h('p', {}, 'This page needs a keyward behind it. On your own machine, “npm start” runs one and serves this page at /dashboard.html; the first management key lies in a file beside it:'),
-          command('npm start\ncat .keyward/admin-key'),
+          h('p', {}, 'This page needs a keyward behind it. On your own machine, “npx keyward dev” (in a checkout “npm start”) runs one and serves this page at /dashboard.html; the first management key lies in a file beside it:'),
+          command('npx keyward dev\ncat .keyward/admin-key'),
           h('p', {}, 'Better than the first key is one of your own, with the scopes that you need and an end. You can make it here.'))));
     place.querySelector<HTMLInputElement>('[name="key"]')!.focus();
   });

@@ -24,7 +24,7 @@ function measuredAsync(calls, call) {
 }
 
 export async function run({ quick, progress }) {
-  const { generateKey, parseKey, Verifier } = await import(join(root, 'dist', 'node.js'));
+  const { generateKey, parseKey, Verifier } = await import(join(root, 'dist', 'index.js'));
   const incumbent = createRequire(join(root, 'package.json'))('prefixed-api-key');
 
   const verifier = new Verifier({ brand: 'psk', rootSecret: randomBytes(32).toString('hex') });

@@ -50,7 +50,7 @@ function start() {
 }
 
 export async function run({ quick, progress }) {
-  const { generateKey, parseKey, Verifier, verifyKey } = await import(join(root, 'dist', 'node.js'));
+  const { generateKey, parseKey, Verifier, verifyKey } = await import(join(root, 'dist', 'index.js'));
   const prefixedApiKey = createRequire(join(root, 'package.json'))('prefixed-api-key');
 
   const rootSecret = randomBytes(32).toString('hex');
