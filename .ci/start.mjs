@@ -59,9 +59,8 @@ env.KEYWARD_LOCAL_WEBHOOKS ??= 'http://127.0.0.1:9000';
 env.KEYWARD_LOCAL_UPSTREAMS = [env.KEYWARD_LOCAL_UPSTREAMS, provider.url].filter(Boolean).join(',');
 const running = await startKeyward({ state, port, env, pages, onLog: (text) => process.stderr.write(text) });
 
-held.holds(running.process.pid);
-
 const { url } = running;
+held.holds(running.process.pid, url);
 
 const adminFile = join(state, 'admin-key');
 const adminKey = existsSync(adminFile) ? readFileSync(adminFile, 'utf8').trim() : undefined;
@@ -114,7 +113,7 @@ Try it in another terminal, from this folder:
   # revoke it: from effective_by on, no edge accepts it
   curl -s ${url}/v1/keys/$ID/revoke -H "Authorization: Bearer $ADMIN" -d '{"reason": "trying keyward", "wait": true}'
 
-The site: ${url}/ · a key taken apart: ${url}/anatomy.html · a key exposed, or relayed: ${url}/relay.html · stop with Ctrl-C
+The site: ${url}/ · a key taken apart: ${url}/anatomy.html · a key exposed, or relayed: ${url}/relay.html · docs: ${url}/docs/ · stop with Ctrl-C
 `);
 
 let ending = false;

@@ -208,7 +208,7 @@ function live(): void {
 
   byId('live', HTMLFormElement).addEventListener('submit', (event) => {
     event.preventDefault();
-    if (management.value.trim() === '') return say(liveReceipt, 'bad', 'A management key first. “npm start” writes one to .keyward/admin-key.');
+    if (management.value.trim() === '') return say(liveReceipt, 'bad', 'A management key first. “npx keyward dev” and “npm start” write one to .keyward/admin-key.');
     void begin();
   });
   liveRevoke.addEventListener('click', () => void end());

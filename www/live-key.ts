@@ -21,7 +21,7 @@ async function ask<T>(management: string, path: string, body: unknown): Promise<
   } catch {
     throw new Refused('Nobody answers at this address.');
   }
-  if (!response.headers.has('Keyward-Request-Id')) throw new Refused('No keyward stands behind this page. “npm start” runs one.');
+  if (!response.headers.has('Keyward-Request-Id')) throw new Refused('No keyward stands behind this page. “npx keyward dev” runs one, and so does “npm start” in a checkout.');
   const answer = await response.json().catch(() => ({})) as T & Problem;
   if (!response.ok) throw new Refused(`${response.status}: ${answer.title ?? 'refused'}${answer.detail ? `; ${answer.detail}` : ''}.`);
   return answer;

@@ -153,7 +153,7 @@ function listen(): void {
     if (side && call.at >= opened) onReceived(side, call);
   });
   received.addEventListener('open', () => sides.forEach(({ seen }) => delete seen.dataset['silent']));
-  received.addEventListener('error', () => sides.forEach(({ seen }) => (seen.dataset['silent'] = `The provider’s log does not answer at ${new URL(providerLink.href).host}. “npm start” starts it.`)));
+  received.addEventListener('error', () => sides.forEach(({ seen }) => (seen.dataset['silent'] = `The provider’s log does not answer at ${new URL(providerLink.href).host}. “npm start” in the checkout starts it.`)));
 }
 
 if (!alone) listen();

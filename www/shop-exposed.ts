@@ -13,7 +13,7 @@ const credential = (): string => `Bearer ${sms.apiKey}`;
 openShop({
   name: 'The SMS provider',
   async send(message) {
-    if (SMS_API === '' && !alone()) throw new Refused('No provider stands behind this copy, and its key opens nothing. “npm start” makes one that has a key to throw away.');
+    if (SMS_API === '' && !alone()) throw new Refused('No provider stands behind this copy, and its key opens nothing. “npm start” in the checkout makes one that has a key to throw away.');
     return call('POST', `${sms.api}/messages`, credential(), message);
   },
   follow: (id) => call('GET', `${sms.api}/messages/${id}/events`, credential()),

@@ -18,7 +18,7 @@ let session: Session | undefined;
 async function sessionFor(calls: number): Promise<Session> {
   if (session === undefined || session.calls < calls || Date.parse(session.expires_at) < Date.now() + 5000) {
     const response = await call('POST', `/v1/relay/sessions?route=${ROUTE}`, null);
-    if (response.status === 404) throw new Refused('keyward has no route to the SMS provider here. “npm start” sets it up.');
+    if (response.status === 404) throw new Refused('keyward has no route to the SMS provider here. “npm start” in the checkout sets it up.');
     session = await (await accepted(response)).json() as Session;
   }
   return session;

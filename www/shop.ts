@@ -61,7 +61,7 @@ const WORDS: Record<string, string> = {
   SESSION_SPENT: 'The session of this page is used up. Send again for a new one.',
   UPSTREAM_UNREACHABLE: 'The SMS provider does not answer keyward.',
   UPSTREAM_TIMEOUT: 'The SMS provider did not answer keyward in time.',
-  NO_UPSTREAM_SECRET: 'keyward has no key of the SMS provider yet. “npm start” gives it one.',
+  NO_UPSTREAM_SECRET: 'keyward has no key of the SMS provider yet. “npm start” in the checkout gives it one.',
   key_revoked: 'The provider’s key in this page was revoked, so the page is broken until it is built and shipped anew.',
   unknown_credential: 'The provider does not know the key in this page. Load the page again.',
 };
@@ -136,7 +136,7 @@ export function openShop(line: Line): void {
     reach('none');
     say('Sending…');
     order()
-      .catch((error: unknown) => say(error instanceof Refused ? error.message : `${line.name} does not answer. Does it run? “npm start” starts it.`, 'bad'))
+      .catch((error: unknown) => say(error instanceof Refused ? error.message : `${line.name} does not answer. Does it run? “npm start” in the checkout starts it.`, 'bad'))
       .finally(() => button.removeAttribute('aria-disabled'));
   });
 }

@@ -147,6 +147,10 @@ export function completionCommand(program: Command): void {
     .description('Prints what your shell needs to complete the commands and their flags.')
     .addArgument(new Argument('<shell>', 'which one').choices(Object.keys(SHELLS)))
     .addHelpText('after', `
+The shell completes what it finds by the name keyward: after npm install -g keyward, or, of a local install, with its folder on the PATH:
+  export PATH="$PWD/node_modules/.bin:$PATH"
+npx keyward is not completed. To write the lines below with a local install: npx keyward completion bash.
+
 Examples
   echo 'eval "$(keyward completion bash)"' >> ~/.bashrc
   echo 'eval "$(keyward completion zsh)"' >> ~/.zshrc          after compinit

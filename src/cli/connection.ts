@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { Keyward, KeywardApiError, type KeywardOptions } from '../client/index.js';
+import { runningUrl } from './worker/state.mjs';
 
 /** What could not be done, in words for whoever asked. */
 export class Refused extends Error {}
@@ -13,15 +14,21 @@ export interface Asking {
   json?: boolean;
 }
 
-const ADMIN_KEY = join('.keyward', 'admin-key');
+const STATE = '.keyward';
+const ADMIN_KEY = join(STATE, 'admin-key');
 
 const isLocal = (url: URL) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
 
-/** The URL of the deployment, from the flag or the variable. */
+/** The URL of the deployment: from the flag, or the variable, or of the one that runs from this folder, which is said. */
 export function deploymentUrl(given: string | undefined): URL {
   const url = given ?? process.env.KEYWARD_URL;
-  if (!url) throw new Refused('which deployment? name it with --url https://keys.example, or in the variable KEYWARD_URL');
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new Refused('the URL of a deployment begins with https://');
+  if (!url) {
+    const running = runningUrl(STATE);
+    if (running === undefined) throw new Refused('which deployment? name it with --url https://keys.example, or in the variable KEYWARD_URL; none runs from this folder (keyward dev)');
+    process.stderr.write(`keyward: asking ${running.origin}, which runs from this folder\n`);
+    return running;
+  }
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new Refused('the URL of a deployment begins with https://; that of one on this machine may begin with http://');
   return new URL(url);
 }
 
@@ -65,6 +72,17 @@ export function sentence(error: KeywardApiError): string {
 export const asking = (command: Command): Command => command
   .addOption(new Option('--url <url>', 'the deployment (KEYWARD_URL)'))
   .addOption(new Option('--json', 'print JSON'));
+
+/**
+ * Gives a command an option that must be given. commander itself would miss it before it says which one is none, and `--nme` is a misspelt
+ * `--name` rather than a missing one.
+ */
+export function required(command: Command, flags: string, about: string): Command {
+  const option = new Option(flags, about);
+  return command.addOption(option).hook('preAction', (of) => {
+    if (of.getOptionValue(option.attributeName()) === undefined) of.error(`error: required option '${flags}' not specified`);
+  });
+}
 
 /** What helps say of the key. */
 export const KEY_HELP = `

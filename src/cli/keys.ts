@@ -1,10 +1,10 @@
 /** `keyward keys …`: make, find, change, replace and end keys, and see how they are used. */
 import { type Command, Option } from 'commander';
 import { KeywardApiError, type CreateKeyBody, type Key, type Keys, type Rotation, type UpdateKeyBody } from '../client/index.js';
-import { asking, connect, idArgument, KEY_HELP, Refused, type Asking } from './connection.js';
+import { asking, connect, idArgument, KEY_HELP, Refused, required, type Asking } from './connection.js';
 import { listed, moment, out, plural, print, printJson, say, sheet, shown, table, toned } from './print.js';
 import { secret } from './secret.js';
-import { ago, ahead, count, limit, object, quota, seconds, several } from './values.js';
+import { ago, ahead, count, limit, object, quota, seconds, several, spanned } from './values.js';
 
 /** What keys may be given, as flags. */
 interface Fields {
@@ -55,6 +55,9 @@ const RESET: Record<string, keyof UpdateKeyBody> = {
   'limit': 'rate_limits', 'quota': 'quotas', 'staleness': 'max_staleness_seconds', 'rotation-days': 'rotation_days', 'on-anomaly': 'on_anomaly', 'on-leak': 'on_leak', 'metadata': 'metadata',
 };
 
+/** Where a secret stands. With a revoked key all of its secrets have ended, whatever a rotation had made of them. */
+const standing = (status: string, revoked: boolean) => (revoked && status !== 'gone' ? out('dim', 'ended') : toned(status));
+
 function describe(key: Key): string {
   const limits = (key.rate_limits ?? []).map(({ name, limit: calls, window_seconds: window, burst, mode }) => `${name}=${calls}/${window}s, at most ${burst} at once${mode === 'exact' ? '' : ', by each edge'}`);
   const quotas = (key.quotas ?? []).map(({ name, limit: calls, period }) => `${name}=${calls}/${period}`);
@@ -69,12 +72,13 @@ function describe(key: Key): string {
   for (const text of quotas) lines.push(['quota', text]);
   if (Object.keys(key.metadata).length > 0) lines.push(['metadata', shown(JSON.stringify(key.metadata))]);
   if (key.revoked_at) lines.push(['revoked', `${moment(key.revoked_at)}${key.revoke_reason ? `: ${shown(key.revoke_reason)}` : ''}`]);
-  const secrets = key.secrets.map((one) => [one.number, toned(one.status), moment(one.created_at), moment(one.until)]);
+  const secrets = key.secrets.map((one) => [one.number, standing(one.status, key.status === 'revoked'), moment(one.created_at), moment(key.status === 'revoked' && one.status !== 'gone' ? key.revoked_at : one.until)]);
   return `${sheet(lines)}\n\n${table(['secret', 'status', 'made', 'until'], secrets)}`;
 }
 
-const evidence = ({ secrets }: Rotation) => table(['secret', 'status', 'in use', 'calls', 'last seen', 'from'],
-  secrets.map((one) => [one.number, toned(one.status), one.in_use ? out('yellow', 'yes') : 'no', one.calls, moment(one.last_seen), [...one.addresses, ...one.countries].join(' ') || '-']));
+/** What was seen of each secret. One that has ended may have been seen a moment ago, and is in use no more. */
+const evidence = ({ secrets }: Rotation, revoked = false) => table(['secret', 'status', 'in use', 'calls', 'last seen', 'from'],
+  secrets.map((one) => [one.number, standing(one.status, revoked), one.in_use && !revoked && one.status !== 'gone' ? out('yellow', 'yes') : 'no', one.calls, moment(one.last_seen), [...one.addresses, ...one.countries].join(' ') || '-']));
 
 const effective = ({ effective_by: by, confirmed }: { effective_by?: string; confirmed?: boolean }) => (by === undefined ? '' : confirmed ? '; it holds everywhere' : `; it holds everywhere by ${by}`);
 
@@ -84,17 +88,25 @@ function once(text: string | undefined, lost: string): void {
   print(text);
 }
 
+/** Why a rotation is not ended, and what to do about it. */
+const IN_USE: Partial<Record<string, [why: string, what: string]>> = {
+  OLD_SECRET_IN_USE: ['the old secret is still in use', 'deploy the new one where the old one is seen'],
+  NEW_SECRET_UNUSED: ['the new secret was not seen yet', 'whoever calls may not have it: deploy it first'],
+  NEW_SECRET_IN_USE: ['the new secret is in use', 'go back to the old one where the new one is seen'],
+};
+
 /** A refusal that says why in evidence is an answer, not a failure: exit code 1. */
-async function unlessInUse<T>(call: Promise<T>, json: boolean | undefined): Promise<T | undefined> {
+async function unlessInUse<T>(call: Promise<T>, again: string, json: boolean | undefined): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (!(error instanceof KeywardApiError) || !['OLD_SECRET_IN_USE', 'NEW_SECRET_UNUSED', 'NEW_SECRET_IN_USE'].includes(error.code)) throw error;
+    const known = error instanceof KeywardApiError ? IN_USE[error.code] : undefined;
+    if (!(error instanceof KeywardApiError) || known === undefined) throw error;
     if (json) printJson(error.problem);
     else {
-      say(`keyward: ${error.detail}`);
-      if (error.problem?.rotation) print(evidence(error.problem.rotation));
-      say('--force does it all the same');
+      say(`${known[0]}: nothing was done`);
+      if (error.problem?.rotation) print(`\n${out('bold', 'What was seen of each secret')}\n${evidence(error.problem.rotation)}\n`);
+      say(`${known[1]}, or end it all the same: ${again} --force`);
     }
     process.exitCode = 1;
     return undefined;
@@ -111,9 +123,7 @@ Examples
   keyward keys revoke 7Qm2ZxT0aBcD3fGh --wait --reason "left the company"
 ${KEY_HELP}`);
 
-  fields(asking(keys.command('create'))
-    .requiredOption('--name <name>', 'what it is for: server-prod')
-    .requiredOption('--owner <owner>', 'whose it is')
+  fields(required(required(asking(keys.command('create')), '--name <name>', 'what it is for: server-prod'), '--owner <owner>', 'whose it is')
     .option('--environment <name>', 'live where it is left out'))
     .summary('make a key')
     .description('Makes a key and prints its text, this once, on the standard output; all else goes to the other one. Needs keyward.keys:write.')
@@ -166,7 +176,7 @@ Examples
       });
       if (options.json) return printJson({ ...key, rotation });
       print(describe(key));
-      if (rotation) print(`\n${out('dim', 'rotation')} ${rotation.number}, ${toned(rotation.status)}${rotation.ends_at ? `, ends ${moment(rotation.ends_at)}` : ''}\n${evidence(rotation)}`);
+      if (rotation) print(`\n${out('dim', 'rotation')} ${rotation.number}, ${key.status === 'revoked' ? 'ended with the key' : `${toned(rotation.status)}${rotation.ends_at ? `, ends ${moment(rotation.ends_at)}` : ''}`}\n${evidence(rotation, key.status === 'revoked')}`);
     });
 
   fields(asking(keys.command('update')).argument('<id>', 'id of the key', idArgument)
@@ -210,7 +220,7 @@ Examples
       const started = await connect(options, 'keyward.keys:write').keys.rotations.start(id, { activate: options.activate, grace_seconds: options.grace, quiet_seconds: options.quiet }, { idempotencyKey: options.idempotencyKey });
       if (options.json) return printJson(started);
       const { rotation } = started;
-      say(`rotation ${rotation.number} of ${id}: every edge accepts the new secret by ${rotation.usable_by}; ${rotation.ends_at ? `the old one works until ${rotation.ends_at}` : `the old one works until ${rotation.grace_seconds} s after the new one is first seen`}`);
+      say(`rotation ${rotation.number} of ${id}: every edge accepts the new secret by ${rotation.usable_by}; ${rotation.ends_at ? `the old one works until ${rotation.ends_at}` : `the old one works for ${spanned(rotation.grace_seconds)} after the new one is first seen`}`);
       once(started.key, `that rotation was begun before, and its text is not shown again: keyward keys cancel ${id}, then rotate anew`);
     });
 
@@ -223,7 +233,7 @@ Examples
       .option('--wait', 'answer once it holds everywhere')
       .action(async (id: string, options: Asking & { force?: boolean; wait?: boolean }) => {
         const { rotations } = connect(options, 'keyward.keys:write').keys;
-        const ended = await unlessInUse(rotations[name](id, { force: options.force, wait: options.wait }), options.json);
+        const ended = await unlessInUse(rotations[name](id, { force: options.force, wait: options.wait }), `keyward keys ${name} ${id}`, options.json);
         if (ended === undefined) return;
         if (options.json) return printJson(ended);
         say(`rotation ${ended.rotation.number} is ${ended.rotation.status}${effective(ended)}`);

@@ -5,14 +5,16 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { KeywardApiError } from '../client/index.js';
 import { auditCommands } from './audit.js';
 import { completionCommand } from './completion.js';
-import { Refused, sentence } from './connection.js';
+import { Refused, required, sentence } from './connection.js';
 import { doctorCommand } from './doctor/index.js';
 import * as hook from './hook.js';
+import { incidentsCommands } from './incidents.js';
 import { keysCommands } from './keys.js';
 import { routesCommands } from './routes.js';
 import { ruleFor } from './scan/engine.js';
 import { type Options as Response, respond } from './respond.js';
 import { Misuse, type Options, run } from './scan/index.js';
+import { seconds } from './values.js';
 import { deploymentCommands } from './worker/commands.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -29,7 +31,7 @@ const program = new Command('keyward')
   .description('API keys that never reach a browser, verified at the edge, revoked with a receipt.')
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
-  .helpCommand('help [command]', 'print the help of a command')
+  .helpCommand(false)
   .showHelpAfterError('(--help tells what there is)')
   .exitOverride();
 
@@ -75,12 +77,10 @@ Examples
     process.exitCode = await run(paths, options, version);
   });
 
-program
-  .command('export')
+required(program.command('export'), '--brand <word>', 'your brand (KEYWARD_BRAND)')
   .summary('let other scanners find your keys')
   .description('Prints a rule by which another scanner finds keys of your brand. It cannot confirm their check digits; keyward scan can.')
   .addArgument(new Argument('<scanner>', 'which one').choices(['gitleaks', 'trufflehog']))
-  .requiredOption('--brand <word>', 'your brand (KEYWARD_BRAND)')
   .addHelpText('after', `
 Examples
   keyward export gitleaks --brand acme > .gitleaks.toml
@@ -91,19 +91,33 @@ program
   .command('respond')
   .summary('answer a leak, step by step')
   .description('Leads through what is to be done when a key has leaked: it is revoked or rotated, what was done with it is collected, the owner\'s other\n'
-    + 'keys are named, and an incident is opened that keeps what remains to be done. KEYWARD_KEY holds a management key (keyward.leaks:write).')
+    + 'keys are named, and an incident is opened that keeps what remains to be done (keyward incidents). What is not given is asked for, and it is asked again before\n'
+    + 'anything is done; where nobody can be asked, --action and the id are enough. KEYWARD_KEY holds a management key (keyward.leaks:write, keyward.keys:read).')
   .argument('[id]', 'id of the key; asked for where it is left out')
   .option('--url <url>', 'the deployment (KEYWARD_URL)')
   .addOption(new Option('--action <action>', 'what to do').choices(['revoke', 'rotate', 'disable', 'none']))
+  .option('--grace <span>', 'with rotate: how long the old secret works on: 1h; it ends at once where this is left out', seconds)
   .option('--suspected-at <time>', 'since when others may have it: 2026-11-21T08:00:00Z')
   .option('--reason <text>', 'why, for the log')
   .option('--note <text>', 'a note for the incident')
   .option('-o, --output <file>', 'write the incident as Markdown')
+  .option('-y, --yes', 'do not ask before it is done')
   .addHelpText('after', `
 Examples
   keyward respond
+  keyward respond 7Qm2ZxT0aBcD3fGh --action rotate --grace 1h
   keyward respond 7Qm2ZxT0aBcD3fGh --action revoke --reason "found in a public repository" -o incident.md`)
   .action((id: string | undefined, options: Response) => respond(id, options));
+
+/** `keyward help keys rotate`: the help of a command, however deep it lies. */
+function helpCommand(root: Command): void {
+  root.command('help').summary('print the help of a command').description('Prints the help of a command.').argument('[command...]', 'which one: keys rotate')
+    .addHelpText('after', '\nExample\n  keyward help keys rotate')
+    .action((path: string[]) => {
+      const found = path.reduce<Command>((at, name) => at.commands.find((one) => one.name() === name) ?? at.error(`error: unknown command '${name}'`), root);
+      found.help();
+    });
+}
 
 const hooks = program.command('hook').summary('scan before each commit').description('What git runs before each commit of this repository.');
 hooks.command('install').description('scan what is staged before each commit; what the hook does already, it goes on to do').action(() => void process.stdout.write(`${hook.install()}\n`));
@@ -111,9 +125,11 @@ hooks.command('uninstall').description('scan no longer').action(() => void proce
 
 keysCommands(program);
 routesCommands(program);
+incidentsCommands(program);
 auditCommands(program);
 doctorCommand(program, version);
 completionCommand(program);
+helpCommand(program);
 
 try {
   await program.parseAsync();

@@ -28,6 +28,14 @@ export function seconds(text: string): number {
   return value;
 }
 
+const NAMES: [seconds: number, one: string, many: string][] = [[86_400, 'a day', 'days'], [3600, 'an hour', 'hours'], [60, 'a minute', 'minutes'], [1, 'a second', 'seconds']];
+
+/** Seconds in words, in the largest unit that they fill: `a day`, `36 hours`. */
+export function spanned(time: number): string {
+  const [unit, one, many] = NAMES.find(([size]) => time >= size && time % size === 0) ?? [1, '', 'seconds'];
+  return time === unit ? one : `${time / unit} ${many}`;
+}
+
 export function count(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
   return Number(text);

@@ -420,6 +420,8 @@ export interface Usage {
     outcomes: Record<string, number>;
     routes: Record<string, number>;
     countries: Record<string, number>;
+    /** Numbers that relayed calls led to, by country (ISO 3166-1 alpha-2), or by calling code where they are of none. */
+    destinations: Record<string, number>;
   }[];
   calls: number;
   /** RFC 3339. */
@@ -621,6 +623,8 @@ export interface Evidence {
   outcomes: Record<string, number>;
   routes: Record<string, number>;
   countries: Record<string, number>;
+  /** Numbers that relayed calls led to, by country (ISO 3166-1 alpha-2), or by calling code where they are of none. */
+  destinations: Record<string, number>;
   /** Of the calls that are kept one by one; 0 where a network is known from the evidence of a secret alone. */
   networks: Record<string, number>;
   /** How many calls were kept one by one. */
@@ -1307,12 +1311,12 @@ export interface Operations {
   /** `GET /healthz`: Whether it runs. */
   health: {
     answer: Health;
-    code: 'INVALID_REQUEST' | 'KEY_IN_URL' | 'INTERNAL_ERROR';
+    code: 'INVALID_REQUEST' | 'KEY_IN_URL' | 'INTERNAL_ERROR' | 'NOT_CONFIGURED';
   };
   /** `GET /openapi.json`: This document. */
   openapi: {
     answer: OpenAPI;
-    code: 'INVALID_REQUEST' | 'KEY_IN_URL' | 'INTERNAL_ERROR';
+    code: 'INVALID_REQUEST' | 'KEY_IN_URL' | 'INTERNAL_ERROR' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/keys`: Keys, the newest first, or by name where `search` asks how it begins. Needs the scope `keyward.keys:read`. */
   listKeys: {
@@ -1320,7 +1324,7 @@ export interface Operations {
     answer: Keys;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys`: Create a key; its text is shown this once. Needs the scope `keyward.keys:write`. */
   createKey: {
@@ -1328,7 +1332,8 @@ export interface Operations {
     answer: CreatedKey;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/verify`: Verify a caller's key; `Cache-Control: no-cache` asks the key's authority itself. Needs the scope `keyward.keys:verify`. */
   verifyKey: {
@@ -1336,7 +1341,7 @@ export interface Operations {
     answer: Verdict;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/import`: Take over keys of another system by their SHA-256, one JSON object a line; sending a line again changes nothing. Needs the scope `keyward.keys:write`. */
   importKeys: {
@@ -1344,14 +1349,14 @@ export interface Operations {
     answer: ImportedRow[];
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/keys/{id}`: One key. Needs the scope `keyward.keys:read`. */
   getKey: {
     answer: Key;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `PATCH /v1/keys/{id}`: Change what is named; `null` puts a field back to its default. Needs the scope `keyward.keys:write`. */
   updateKey: {
@@ -1360,7 +1365,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/disable`: Refuse a key until it is enabled. Needs the scope `keyward.keys:write`. */
   disableKey: {
@@ -1369,7 +1374,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/enable`: Accept a disabled key again. Needs the scope `keyward.keys:write`. */
   enableKey: {
@@ -1378,7 +1383,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/revoke`: Refuse a key for ever; the receipt says from when no edge accepts it, and with `wait` comes after that. Needs the scope `keyward.keys:write`. */
   revokeKey: {
@@ -1386,7 +1391,8 @@ export interface Operations {
     answer: Receipt;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/rotations`: Make a second secret under the same id; the key text is shown this once. Needs the scope `keyward.keys:write`. */
   rotateKey: {
@@ -1395,15 +1401,15 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'ROTATION_IN_PROGRESS'
-      | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
-  /** `GET /v1/keys/{id}/usage`: How often the key was called, by hour or day: by outcome, by way and by country, the earliest first. Needs the scope `keyward.usage:read`. */
+  /** `GET /v1/keys/{id}/usage`: How often the key was called, by hour or day: by outcome, by way, by country, and where relayed calls led; the earliest first. Needs the scope `keyward.usage:read`. */
   getUsage: {
     query: GetUsageQuery;
     answer: Usage | string;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/keys/{id}/calls`: Its last calls, the newest first; of a key that is called more than a hundred times between two reports of an edge, the first hundred of each. Needs the scope `keyward.usage:read`. */
   listCalls: {
@@ -1411,7 +1417,7 @@ export interface Operations {
     answer: Calls | string;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/keys/{id}/anomalies`: What was found unusual about its use, the newest first: what was expected, what was seen, how unlikely that is. Needs the scope `keyward.usage:read`. */
   listAnomalies: {
@@ -1419,7 +1425,7 @@ export interface Operations {
     answer: Anomalies;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/outcomes`: Delivery reports of messages that were sent with the key: a rise in failures and bounces is told. Needs the scope `keyward.usage:write`. */
   reportOutcomes: {
@@ -1427,28 +1433,30 @@ export interface Operations {
     answer: Outcomes;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `GET /v1/usage`: Calls of all keys by day, and the busiest of them, over 30 days; up to a minute old. Needs the scope `keyward.usage:read`. */
   getOverview: {
     answer: Overview;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /metrics`: Figures for Prometheus. Needs the scope `keyward.metrics:read`. */
   getMetrics: {
     answer: string;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/keys/{id}/rotations/current`: The last rotation, with what was seen of each secret. Needs the scope `keyward.keys:read`. */
   getRotation: {
     answer: Rotation;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'NO_ROTATION' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'KEY_NOT_FOUND' | 'NO_ROTATION' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/rotations/current/complete`: Keep the new secret alone; refused with the evidence while the old one is in use, unless forced. Needs the scope `keyward.keys:write`. */
   completeRotation: {
@@ -1457,7 +1465,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'OLD_SECRET_IN_USE'
-      | 'NEW_SECRET_UNUSED' | 'NO_ROTATION' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'NEW_SECRET_UNUSED' | 'NO_ROTATION' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/rotations/current/cancel`: Keep the old secret alone; refused with the evidence while the new one is in use, unless forced. Needs the scope `keyward.keys:write`. */
   cancelRotation: {
@@ -1466,7 +1474,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'NEW_SECRET_IN_USE'
-      | 'NO_ROTATION' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'NO_ROTATION' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/reports/key-safety`: What is unsafe about which key, why, and the request that mends it; a page looks at `limit` keys. Needs the scope `keyward.keys:read`. */
   reportKeySafety: {
@@ -1474,14 +1482,14 @@ export interface Operations {
     answer: KeySafety;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/reports/root-secrets`: Which retired root secrets are still needed, and by how many keys. Needs the scope `keyward.keys:read`. */
   reportRootSecrets: {
     answer: RootSecrets;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/audit`: Every change, the newest first. Needs the scope `keyward.audit:read`. */
   listAudit: {
@@ -1489,7 +1497,7 @@ export interface Operations {
     answer: Log;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/audit/verify`: Whether the log is whole, and still holds a head that was kept. Needs the scope `keyward.audit:read`. */
   verifyAudit: {
@@ -1497,7 +1505,7 @@ export interface Operations {
     answer: LogCheck;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/audit/export`: The log as JSON lines with its hashes, the oldest first; `Link` names the next page. Needs the scope `keyward.audit:read`. */
   exportAudit: {
@@ -1505,26 +1513,26 @@ export interface Operations {
     answer: LogRow[];
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /.well-known/jwks.json`: The keys that signed identities are checked with (RFC 7517). */
   jwks: {
     answer: Jwks;
-    code: 'INVALID_REQUEST' | 'KEY_IN_URL' | 'INTERNAL_ERROR';
+    code: 'INVALID_REQUEST' | 'KEY_IN_URL' | 'INTERNAL_ERROR' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/routes`: All routes. Needs the scope `keyward.routes:read`. */
   listRoutes: {
     answer: Routes;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/routes/{name}`: One route; its secrets are never shown. Needs the scope `keyward.routes:read`. */
   getRoute: {
     answer: Route;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'ROUTE_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'ROUTE_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `PUT /v1/routes/{name}`: Write a route; another upstream origin empties its secrets. Needs the scope `keyward.routes:write`. */
   putRoute: {
@@ -1532,21 +1540,22 @@ export interface Operations {
     answer: ChangedRoute;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `DELETE /v1/routes/{name}`: Remove a route; its sessions end with it. Needs the scope `keyward.routes:write`. */
   deleteRoute: {
     answer: ChangedRoute;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'ROUTE_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'ROUTE_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `GET /v1/routes/{name}/use`: What was seen of each secret, and which limits were run into. Needs the scope `keyward.routes:read`. */
   getRouteUse: {
     answer: RouteUse;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'ROUTE_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'ROUTE_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `PUT /v1/routes/{name}/secrets/{slot}`: Set the upstream's secret, or shift traffic to the next one; it is never shown. Needs the scope `keyward.routes:write`. */
   setRouteSecret: {
@@ -1555,7 +1564,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'ROUTE_NOT_FOUND' | 'SLOT_NOT_FOUND' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `DELETE /v1/routes/{name}/secrets/{slot}`: Retire a secret; refused with its use while it carries traffic, unless forced. Needs the scope `keyward.routes:write`. */
   retireRouteSecret: {
@@ -1564,21 +1573,21 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'ROUTE_NOT_FOUND' | 'SLOT_NOT_FOUND' | 'SLOT_EMPTY'
-      | 'SLOT_IN_USE' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'SLOT_IN_USE' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/webhooks`: All webhooks. Needs the scope `keyward.webhooks:manage`. */
   listWebhooks: {
     answer: Webhooks;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/webhooks/{name}`: One webhook and where its deliveries stand; its secrets are never shown. Needs the scope `keyward.webhooks:manage`. */
   getWebhook: {
     answer: WebhookState;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `PUT /v1/webhooks/{name}`: Write a webhook; its secret is shown this once, and anew where another origin is named. Needs the scope `keyward.webhooks:manage`. */
   putWebhook: {
@@ -1586,21 +1595,23 @@ export interface Operations {
     answer: WrittenWebhook;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `DELETE /v1/webhooks/{name}`: Remove a webhook; what waits is not sent. Needs the scope `keyward.webhooks:manage`. */
   deleteWebhook: {
     answer: Webhook;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `POST /v1/webhooks/{name}/rotate-secret`: Make a new secret, shown this once; the old one signs beside it for a day. Needs the scope `keyward.webhooks:manage`. */
   rotateWebhookSecret: {
     answer: WrittenWebhook;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `GET /v1/webhooks/{name}/deliveries`: The last 200 attempts, the newest first. Needs the scope `keyward.webhooks:manage`. */
   listDeliveries: {
@@ -1608,7 +1619,7 @@ export interface Operations {
     answer: Deliveries;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'WEBHOOK_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/webhooks/{name}/replay`: Send one event again, or all that were given up of what happened since. Needs the scope `keyward.webhooks:manage`. */
   replayEvents: {
@@ -1617,7 +1628,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'WEBHOOK_NOT_FOUND' | 'EVENT_NOT_FOUND' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/webhooks/{name}/test`: Send the event `keyward.test`. Needs the scope `keyward.webhooks:manage`. */
   testWebhook: {
@@ -1625,7 +1636,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'WEBHOOK_NOT_FOUND' | 'WEBHOOK_INACTIVE' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/leaks/github`: Tokens that GitHub's secret scanning found, signed by it: those that are keys are dealt with by their `on_leak`. */
   reportPartnerLeaks: {
@@ -1642,7 +1653,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'BODY_TIMEOUT' | 'REPORT_TOO_LARGE' | 'INTERNAL_ERROR'
-      | 'UNAVAILABLE';
+      | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/keys/{id}/leak-response`: Revoke a key, replace its secret or disable it, collect what it was used for since, and open an incident; a new key text is shown this once. Needs the scope `keyward.leaks:write`. */
   respondToLeak: {
@@ -1651,7 +1662,7 @@ export interface Operations {
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'KEY_NOT_FOUND' | 'KEY_REVOKED' | 'ROTATION_IN_PROGRESS'
-      | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/incidents`: Incidents, the newest first. Needs the scope `keyward.leaks:write`. */
   listIncidents: {
@@ -1659,7 +1670,7 @@ export interface Operations {
     answer: Incidents;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `GET /v1/incidents/{incident}`: One incident: where the key was found, what was done, what remains to be done. Needs the scope `keyward.leaks:write`. */
   getIncident: {
@@ -1667,7 +1678,7 @@ export interface Operations {
     answer: Incident | string;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INCIDENT_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INCIDENT_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `PATCH /v1/incidents/{incident}`: Tick steps off, add a note, close it or open it again. Needs the scope `keyward.leaks:write`. */
   updateIncident: {
@@ -1675,7 +1686,8 @@ export interface Operations {
     answer: Incident;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
-      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INCIDENT_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'SCOPE_NOT_HELD' | 'INCIDENT_NOT_FOUND' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
+      | 'NOT_CONFIGURED';
   };
   /** `GET /v1/authorize`: Forward authentication for a proxy: checks the caller's own key. Any method does. */
   authorize: {
@@ -1683,7 +1695,7 @@ export interface Operations {
     answer: null;
     code:
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'PROXY_NOT_ACCEPTED' | 'INSUFFICIENT_SCOPE'
-      | 'IP_NOT_ALLOWED' | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE';
+      | 'IP_NOT_ALLOWED' | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'INTERNAL_ERROR' | 'UNAVAILABLE' | 'NOT_CONFIGURED';
   };
   /** `POST /v1/relay/sessions`: Begins a session of a browser for a route: from a page of a listed origin, or with a backend's key. Without a key, the request's `Origin` must be listed and the route open to pages; a key needs the scope `keyward.sessions:create`. */
   beginSession: {
@@ -1694,7 +1706,7 @@ export interface Operations {
       | 'INVALID_REQUEST' | 'KEY_IN_URL' | 'SEVERAL_CREDENTIALS' | 'UNAUTHORIZED' | 'INSUFFICIENT_SCOPE' | 'IP_NOT_ALLOWED'
       | 'COUNTRY_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED' | 'ORIGIN_NOT_LISTED' | 'NO_SESSIONS' | 'SESSION_BY_BACKEND_ONLY'
       | 'TURNSTILE_FAILED' | 'ROUTE_NOT_FOUND' | 'BODY_TIMEOUT' | 'RATE_LIMITED' | 'INTERNAL_ERROR' | 'UNAVAILABLE'
-      | 'ROUTE_NOT_ALLOWED' | 'TURNSTILE_NOT_CONFIGURED';
+      | 'ROUTE_NOT_ALLOWED' | 'TURNSTILE_NOT_CONFIGURED' | 'NOT_CONFIGURED';
   };
 }
 

@@ -19,7 +19,7 @@ export type { CallOptions, Clock, CreateOptions } from './send.js';
 export interface KeywardOptions {
   /** The deployment: `https://keys.example`. Plain `http://` only where it is on this machine. */
   url: string;
-  /** Text of a key that holds the scopes of what is called; needed for all but sessions of pages, `health`, `openapi` and `jwks`. */
+  /** Text of a key that holds the scopes of what is called. Left out, it is for sessions of pages, `health`, `openapi` and `jwks`; named and `undefined`, it is a variable that is not set. */
   key?: string | undefined;
   /** In the place of the runtime's own. */
   fetch?: typeof globalThis.fetch | undefined;
@@ -93,7 +93,9 @@ export class Keyward {
   constructor(options: KeywardOptions) {
     const { url, key, fetch = (...call) => globalThis.fetch(...call), timeout_ms = 10_000, retries = 2, insecure = false, clock = CLOCK } = options;
     // What is no header value would stand in the runtime's own words about it.
-    if (key !== undefined && (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))) throw new TypeError('key must be the text of a key, without spaces or line ends');
+    if ('key' in options && (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))) {
+      throw new TypeError('Keyward needs the text of a management key, without spaces or line ends; is its variable set? For calls that take no key, leave `key` out');
+    }
     this.origin = originOf(url, insecure);
     this.#send = sender({ origin: this.origin, key, fetch, timeout_ms: bounded(timeout_ms, 'timeout_ms', 1, 600_000), retries: bounded(retries, 'retries', 0, 10), clock });
     this.keys = keys(this.#send);

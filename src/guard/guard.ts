@@ -56,6 +56,7 @@ const SCOPE = /^[a-z0-9._-]+:[a-z0-9._-]+$/;
 const MOST_SCOPE = 100;
 
 function checkScopes(scopes: readonly string[]): readonly string[] {
+  if (!Array.isArray(scopes)) throw new TypeError("scopes is an array, such as ['calls:create'], or a function of the request that answers one");
   for (const scope of scopes) {
     if (typeof scope !== 'string' || scope.length > MOST_SCOPE || !SCOPE.test(scope)) throw new TypeError('a needed scope is resource:action without wildcards');
   }

@@ -23,6 +23,9 @@ test('bash completes commands, their commands, flags and the values that these t
   assert.deepEqual(bash(script, 'keyward', 'keys', 'create', '--name', 'list', '--on-l'), ['--on-leak'], 'a value is no command');
   assert.deepEqual(bash(script, 'keyward', 'routes', 'secret', 'sms', 'n'), ['next']);
   assert.deepEqual(bash(script, 'keyward', 'completion', 'z'), ['zsh']);
+  assert.deepEqual(bash(script, 'keyward', 'help', 'keys', 're'), ['revoke']);
+  assert.deepEqual(bash(script, 'keyward', 'incidents', 't'), ['tick']);
+  assert.match((await keyward(['completion', '--help'])).stdout, /npm install -g keyward[\s\S]*node_modules\/\.bin/);
   assert.ok(bash(script, 'keyward', 'scan', '--').includes('--history'));
 });
 

@@ -54,7 +54,7 @@ describe('keyward doctor of a deployment', { concurrency: false }, () => {
     assert.deepEqual(await doctor(['--no-project', '--url', 'http://127.0.0.1:9'], { env }).then(({ status, report }) => [status, codes(report)]), [1, ['UNREACHABLE']]);
     const url = await behind(t, deployment, () => ({ status: 404, body: '<html>nothing</html>' }));
     assert.deepEqual(await doctor(['--no-project', '--url', url], { env }).then(({ status, report }) => [status, codes(report)]), [1, ['NOT_KEYWARD']]);
-    assert.equal((await bare(['doctor'], {})).status, 2, 'which deployment?');
+    assert.equal((await bare(['doctor'], { cwd: folder(t) })).status, 2, 'which deployment?');
   });
 
   test('a cache before it, clocks that differ and another version are told', async (t) => {
@@ -101,6 +101,11 @@ describe('keyward doctor of a deployment', { concurrency: false }, () => {
     assert.deepEqual([open.code, open.what.includes('5,000 calls of the route open')], ['PUBLIC_WITHOUT_LIMIT', true], open.what);
     const unsafe = report.findings.find(({ code }) => code === 'NEVER_EXPIRES');
     assert.ok(unsafe.what.includes('for ever') && unsafe.what.includes(id));
+    assert.match(unsafe.what, /^1 key that never ends: /);
+    assert.match(unsafe.fix, new RegExp(`keyward keys update ${id} --expires 90d$`));
+    const { id: second } = await deployment.create({ name: 'and ever' });
+    assert.match((await doctor(['--no-project'], { env })).report.findings.find(({ code }) => code === 'NEVER_EXPIRES').what, /^2 keys that never end: /);
+    await deployment.call('POST', `/v1/keys/${second}/revoke`);
     await deployment.call('PUT', '/v1/routes/open', { upstream: 'http://127.0.0.1:9', callers: { session: { origins: ['https://shop.example'], mint: 'public', calls: 5 } }, limit: { limit: 100, window_seconds: 3600 }, allow: [{ methods: ['POST'], path: '/**' }], credential: { type: 'header', name: 'X-Key' } });
     assert.ok(!codes((await doctor(['--no-project'], { env })).report).includes('PUBLIC_WITHOUT_LIMIT'));
     await deployment.call('DELETE', '/v1/routes/open');

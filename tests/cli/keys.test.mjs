@@ -116,14 +116,18 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.ok(next.stdout.includes(id) && next.stdout.trim() !== key);
     await keyward(['keys', 'verify', '--fresh'], { input: key });
     const refused = await keyward(['keys', 'complete', id]);
-    assert.deepEqual([refused.status, /retiring\s+yes/.test(refused.stdout), /--force/.test(refused.stderr)], [1, true, true], refused.stdout);
+    assert.deepEqual([refused.status, /What was seen of each secret\n[\s\S]*retiring\s+yes/.test(refused.stdout)], [1, true], refused.stdout);
+    assert.match(refused.stderr, new RegExp(`^the old secret is still in use: nothing was done\\n.*keyward keys complete ${id} --force\\n$`));
+    assert.ok(!(refused.stdout + refused.stderr).includes('{"force"'));
     const told = await keyward(['keys', 'complete', id, '--json']);
     assert.deepEqual([told.status, JSON.parse(told.stdout).code], [1, 'OLD_SECRET_IN_USE']);
     assert.equal((await json(['keys', 'show', id])).rotation.status, 'overlap');
     assert.match((await keyward(['keys', 'show', id])).stdout, /rotation 1, overlap/);
     assert.equal((await json(['keys', 'complete', id, '--force'])).rotation.status, 'completed');
     assert.equal((await keyward(['keys', 'cancel', id])).status, 2, 'nothing to cancel');
-    await keyward(['keys', 'rotate', id]);
+    const ended = (await keyward(['keys', 'show', id])).stdout;
+    assert.deepEqual([/^ *1 +gone +no/m.test(ended), /^ *\d +gone +yes/m.test(ended)], [true, false], ended);
+    assert.match((await keyward(['keys', 'rotate', id])).stderr, /works for a day after the new one is first seen/);
     assert.equal((await json(['keys', 'cancel', id])).rotation.status, 'cancelled');
   });
 
@@ -132,9 +136,11 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.equal((await json(['keys', 'disable', id, '--wait'])).confirmed, true);
     assert.equal((await keyward(['keys', 'verify'], { input: key })).status, 1);
     assert.equal((await json(['keys', 'enable', id])).status, 'active');
+    assert.equal((await keyward(['keys', 'rotate', id, '--activate', 'now'])).status, 0);
     const { status, stdout } = await keyward(['keys', 'revoke', id, '--wait', '--reason', 'test']);
     assert.deepEqual([status, /confirmed\s+yes/.test(stdout)], [0, true], stdout);
-    assert.match((await keyward(['keys', 'show', id])).stdout, /revoked.*test/);
+    const shown = (await keyward(['keys', 'show', id])).stdout;
+    assert.deepEqual([/revoked.*test/.test(shown), (shown.match(/^ *[12] +ended/gm) ?? []).length, /^ *\d +(active|retiring|pending|waiting)|yes/m.test(shown)], [true, 4, false], shown);
   });
 
   test('use is shown as a table, as JSON and as CSV', async () => {
@@ -151,10 +157,11 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     const { key, id } = await make();
     const empty = folder(t);
     for (const [args, options, words] of [
-      [['keys', 'list'], { env: { KEYWARD_URL: '' } }, /--url/], [['keys', 'list', '--url', 'keys.example'], {}, /https/], [['keys', 'list', '--url', 'http://keys.example'], {}, /https/],
+      [['keys', 'list'], { env: { KEYWARD_URL: '' }, cwd: empty }, /--url/], [['keys', 'list'], { env: { KEYWARD_URL: '127.0.0.1:8931' } }, /on this machine may begin with http:\/\//],
+      [['keys', 'list', '--url', 'keys.example'], {}, /https/], [['keys', 'list', '--url', 'http://keys.example'], {}, /https/],
       [['keys', 'list'], { env: { KEYWARD_KEY: '' }, cwd: empty }, /KEYWARD_KEY/], [['keys', 'list'], { env: { KEYWARD_KEY: 'nonsense' } }, /401 UNAUTHORIZED/], [['keys', 'list'], { env: { KEYWARD_KEY: key } }, /403 INSUFFICIENT_SCOPE/],
       [['keys', 'list', '--url', 'http://127.0.0.1:9'], {}, /cannot be reached/], [['keys', 'show', 'nonsense'], {}, /no key and no id/], [['keys', 'show', 'A'.repeat(16)], {}, /404 KEY_NOT_FOUND/],
-      [['keys', 'create', '--name', 'x'], {}, /--owner/], [['keys', 'create', '--name', 'x', '--owner', 'y', '--expires', 'soon'], {}, /90d/], [['keys', 'create', '--name', 'x', '--owner', 'y', '--limit', '5'], {}, /name=calls/],
+      [['keys', 'create', '--name', 'x'], {}, /required option '--owner <owner>'/], [['keys', 'create', '--nme', 'x'], {}, /unknown option '--nme'/], [['help', 'keys', 'rot'], {}, /unknown command 'rot'/], [['export', 'gitleaks'], {}, /--brand/], [['keys', 'create', '--name', 'x', '--owner', 'y', '--expires', 'soon'], {}, /90d/], [['keys', 'create', '--name', 'x', '--owner', 'y', '--limit', '5'], {}, /name=calls/],
       [['keys', 'create', '--name', 'x', '--owner', 'y', '--quota', 'a=5/year'], {}, /day, month/], [['keys', 'create', '--name', 'x', '--owner', 'y', '--metadata', '[]'], {}, /JSON object/],
       [['keys', 'create', '--name', 'x', '--owner', 'y', '--scope', 'no scope'], {}, /scopes/], [['keys', 'update', id], {}, /what is to be changed/], [['keys', 'update', id, '--reset', 'name'], {}, /--reset name/], [['keys', 'nonsense'], {}, /unknown command/],
       [['keys', 'list', '--key', 'x'], {}, /unknown option/],
@@ -172,8 +179,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.deepEqual([away.status, /KEYWARD_KEY/.test(away.stderr)], [2, true]);
   });
 
+  test('keyward help keys rotate prints what keyward keys rotate --help does', async () => {
+    for (const path of [[], ['keys'], ['keys', 'rotate']]) {
+      const [helped, asked] = [await keyward(['help', ...path]), await keyward([...path, '--help'])];
+      assert.deepEqual([helped.status, helped.stdout], [0, asked.stdout]);
+    }
+  });
+
   test('every command teaches: what it does, what it needs, and examples', async () => {
-    for (const args of [['keys'], ['keys', 'create'], ['keys', 'rotate'], ['keys', 'verify'], ['routes'], ['routes', 'put'], ['audit'], ['doctor'], ['completion']]) {
+    for (const args of [['keys'], ['keys', 'create'], ['keys', 'rotate'], ['keys', 'verify'], ['routes'], ['routes', 'put'], ['incidents'], ['audit'], ['doctor'], ['completion'], ['help']]) {
       const { status, stdout } = await keyward([...args, '--help']);
       assert.deepEqual([args.join(' '), status, /\nExamples?\n/.test(stdout)], [args.join(' '), 0, true]);
     }

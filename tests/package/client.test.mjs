@@ -292,7 +292,7 @@ test('options that are none are refused, without being shown', () => {
   for (const [options, about] of [
     [{ url: 'http://keys.example', key: KEY }, /https/], [{ url: 'ftp://keys.example', key: KEY }, /url/], [{ url: KEY }, /url/], [{ url: `https://user:${KEY}@keys.example` }, /origin alone/],
     [{ url: `https://keys.example/?key=${KEY}` }, /origin alone/], [{ url: 'https://keys.example/v1' }, /origin alone/], [{}, /url/], [{ url: 'http://127.0.0.1.example' }, /https/], [{ url: 'http://localhost.example' }, /https/],
-    [{ url: 'https://keys.example', key: `${KEY}\n` }, /key/], [{ url: 'https://keys.example', key: '' }, /key/], [{ url: 'https://keys.example', key: 5 }, /key/],
+    [{ url: 'https://keys.example', key: `${KEY}\n` }, /key/], [{ url: 'https://keys.example', key: '' }, /is its variable set\?/], [{ url: 'https://keys.example', key: undefined }, /is its variable set\?/], [{ url: 'https://keys.example', key: 5 }, /key/],
     [{ url: 'https://keys.example', timeout_ms: 0 }, /timeout_ms/], [{ url: 'https://keys.example', timeout_ms: NaN }, /timeout_ms/], [{ url: 'https://keys.example', retries: -1 }, /retries/], [{ url: 'https://keys.example', retries: '2' }, /retries/],
   ]) {
     assert.throws(() => new Keyward(options), (error) => error instanceof TypeError && about.test(error.message) && !error.message.includes(KEY.slice(-30)));

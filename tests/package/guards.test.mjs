@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { guard } from '../../dist/fetch.js';
 import { Deployment, forge, mistyped } from '../worker/harness.mjs';
 import { join } from 'node:path';
 import { root } from '../../.ci/setup.mjs';
@@ -23,6 +24,15 @@ const raw = (url, lines) =>
     const socket = connect(Number(port), hostname, () => socket.write(`${['GET /calls HTTP/1.1', 'Host: api.example', 'Connection: close', ...lines].join('\r\n')}\r\n\r\n`));
     socket.setEncoding('latin1').on('data', (chunk) => (answer += chunk)).on('end', () => resolve(answer)).on('error', reject);
   });
+
+test('needed scopes are an array, or a function that answers one: a text is refused where it is written', async () => {
+  const keys = deployment({ url: 'https://keys.example', key: 'k' });
+  for (const scopes of ['calls:create', 'x', null, { 0: 'calls:create' }]) {
+    assert.throws(() => guard(keys, { scopes }, () => new Response()), (error) => error instanceof TypeError && /scopes is an array, such as \['calls:create'\]/.test(error.message), String(scopes));
+  }
+  const asked = guard(keys, { scopes: () => 'calls:create' }, () => new Response());
+  await assert.rejects(asked(new Request('https://api.example/', { headers: { authorization: 'Bearer x' } })), /scopes is an array/);
+});
 
 describe('guards that ask a deployment', { concurrency: false }, () => {
   let keyward;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { root } from '../../.ci/setup.mjs';
@@ -187,14 +187,14 @@ test('init asks what no flag says, and asks again where an answer does not fit; 
   const project = installed(t, tarball);
   const nobody = keyward(project, ['init', '--no-install']);
   assert.equal(nobody.status, 2);
-  assert.match(nobody.stderr, /nobody can be asked here: --yes takes/);
+  assert.match(nobody.stderr, /nobody can be asked here: add --yes to take the defaults/);
   assert.ok(!existsSync(join(project, '.keyward')));
   const left = keyward(project, ['init', '--no-install'], { input: 'keys\n', env: { KEYWARD_ASK: '1' } });
   assert.match(left.stderr, /the answers ended: nothing was done/);
   assert.ok(!existsSync(join(project, '.keyward')));
   const { status, stderr } = keyward(project, ['init', '--no-install', '--name', 'keys'], { input: 'ACME\nacme\n\n', env: { KEYWARD_ASK: '1' } });
   assert.equal(status, 0, stderr);
-  assert.match(stderr, /The brand[^]*\[psk\] +A brand is 2 to 12/);
+  assert.match(stderr, /The brand[^\n]*\[psk\] \n +A brand is 2 to 12[^\n]*\nThe brand[^\n]*\[psk\] \n/);
   assert.doesNotMatch(stderr, /The Worker's name/);
   assert.match(text(project, 'wrangler.jsonc'), /"name": "keys"[^]*"KEYWARD_BRAND": "acme",\n +"KEYWARD_ENVIRONMENTS": "live,test:mock,staging,dev"/);
 });
@@ -277,12 +277,36 @@ test('a lock that was left behind, and a runtime that outlived its keyward, are 
   await running(t, project, async () => {});
 });
 
+test('what dev prints works as it stands, without a URL: commands in its folder find it, and find nothing once it has ended', async (t) => {
+  const project = ready(t);
+  await running(t, project, async (url, dev) => {
+    const [commands] = /^  KEY=[^]*?^  echo .*$/m.exec(dev.output);
+    const verified = run(project, 'bash', ['-c', commands]);
+    assert.deepEqual([verified.status, /verdict +VALID/.test(verified.stdout)], [0, true], verified.stderr);
+    assert.match(verified.stderr, new RegExp(`asking ${url}, which runs from this folder`));
+    for (const path of ['/', '/docs/', '/anatomy.html']) {
+      assert.ok(dev.output.includes(`: ${url}${path} `), path);
+      assert.equal((await fetch(url + path)).status, 200, path);
+    }
+  });
+  assert.match(keyward(project, ['keys', 'list']).stderr, /which deployment\?/);
+});
+
 test('variables come from wrangler.jsonc, then .env, then the shell', async (t) => {
   const project = ready(t, ['--environments', 'live,test:mock']);
   writeFileSync(join(project, '.env'), 'KEYWARD_ISSUER=\nKEYWARD_ENVIRONMENTS=live,qa\n');
   const admin = text(project, '.keyward', 'admin-key').trim();
   const made = async (url, environment) => (await ask(url, admin, 'POST', '/v1/keys', { name: 'x', owner: 'x', environment })).status;
   await running(t, project, async (url) => assert.deepEqual([await made(url, 'qa'), await made(url, 'test')], [201, 400]));
+});
+
+test('deploy says where wrangler comes from, and how to have one of your own', (t) => {
+  const project = ready(t, ['--no-install', '--name', 'keys']);
+  const path = folder(t, { npx: '#!/bin/sh\nexit 1\n' });
+  chmodSync(join(path, 'npx'), 0o755);
+  const { status, stdout, stderr } = keyward(project, ['deploy', '--dry-run'], { env: { PATH: `${path}:${process.env.PATH}` } });
+  assert.deepEqual([status, /wrangler deploy --dry-run failed/.test(stderr)], [2, true], stderr);
+  assert.match(stdout, new RegExp(`the Worker keys, by wrangler ${WRANGLER}, which npx brings \\(npm install -D wrangler pins your own\\)\n`));
 });
 
 test('deploy --dry-run, with the real wrangler and no network: what it would upload is what the package holds', (t) => {

@@ -41,24 +41,30 @@ export function caching({ path, headers }: Seen): string | undefined {
 /** `1.2` of `1.2.3`: what has to be the same; of `0.x`, too. */
 const release = (version: string) => version.split('.').slice(0, 2).join('.');
 
-const SAFETY: Record<string, string> = {
-  NEVER_EXPIRES: 'never ends', ROTATION_OVERDUE: 'has a secret that is older than it should be', UNUSED: 'was not used for long', OVER_SCOPED: 'may do more than it ever did',
-  SHARED_ACROSS_ENVIRONMENTS: 'is used in several environments', SAFE_TO_REVOKE: 'can be revoked',
+/** What the key-safety report finds: said of one key, of several, and what mends one. */
+const SAFETY: Record<string, [one: string, several: string, mend: (id: string) => string]> = {
+  NEVER_EXPIRES: ['never ends', 'never end', (id) => `agree on an end with whoever holds it, and replace it before that: keyward keys update ${id} --expires 90d`],
+  ROTATION_OVERDUE: ['has a secret that is older than it should be', 'have secrets that are older than they should be', (id) => `make a new one, and deploy it while both work: keyward keys rotate ${id}`],
+  UNUSED: ['was not used for long', 'were not used for long', (id) => `keyward keys disable ${id}, which can be undone; if nothing breaks in a month, revoke it`],
+  OVER_SCOPED: ['may do more than it ever did', 'may do more than they ever did', (id) => `ask its holder what it needs, and leave it that: keyward keys update ${id} --scope …`],
+  SHARED_ACROSS_ENVIRONMENTS: ['has the name of one in another environment', 'have names of others in other environments', (id) => `one key for each purpose and environment, named apart: keyward keys update ${id} --name …`],
+  SAFE_TO_REVOKE: ['can be revoked', 'can be revoked', (id) => `keyward keys revoke ${id}, which is final`],
 };
 
 /** The key-safety report, one finding for each kind. */
 function safety(data: KeySafety['data'], report: Report) {
-  const kinds = new Map<string, { severity: Severity; reason: string; note: string; names: string[] }>();
+  const kinds = new Map<string, { severity: Severity; reason: string; note: string; first: string; names: string[] }>();
   for (const key of data) {
     for (const { code, severity, reason, fix } of key.findings) {
-      const kind = kinds.get(code) ?? { severity, reason, note: fix.note, names: [] };
+      const kind = kinds.get(code) ?? { severity, reason, note: fix.note, first: key.key_id, names: [] };
       kind.names.push(`${shown(key.name)} (${key.key_id})`);
       kinds.set(code, kind);
     }
   }
-  for (const [code, { severity, reason, note, names }] of kinds) {
+  for (const [code, { severity, reason, note, first, names }] of kinds) {
+    const [one, many, mend] = SAFETY[code] ?? ['should be looked at', 'should be looked at', () => note.replace(/\.$/, '')];
     const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
-    report.findings.push({ code, severity, what: `${plural(names.length, 'key')} that ${SAFETY[code] ?? 'should be looked at'}: ${names.slice(0, NAMED).join(', ')}${more}`, why: reason, fix: `${note.replace(/\.$/, '')}; GET /v1/reports/key-safety has the request for each` });
+    report.findings.push({ code, severity, what: `${plural(names.length, 'key')} that ${names.length === 1 ? one : many}: ${names.slice(0, NAMED).join(', ')}${more}`, why: reason, fix: `${mend(first)}${names.length === 1 ? '' : '; so for each of them'}` });
   }
   if (kinds.size === 0) report.fine.push('the key-safety report is empty');
 }
@@ -88,7 +94,7 @@ export async function examine(url: URL, version: string, report: Report): Promis
     return response;
   };
   const key = managementKey(url);
-  const keyward: Keyward = client({ url: url.href, key, fetch: watched, timeout_ms: 5_000, retries: 1 });
+  const keyward: Keyward = client({ url: url.href, ...(key === undefined ? {} : { key }), fetch: watched, timeout_ms: 5_000, retries: 1 });
   let running: { version: string };
   try {
     running = await keyward.health();

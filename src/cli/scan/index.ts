@@ -278,7 +278,7 @@ async function report(deployment: Keyward, found: Found[]): Promise<string> {
     const leaks = own.slice(i, i + MOST_LEAKS).map(({ secret, path, line, introduced }) => ({ key: secret as string, source: 'keyward scan', path: path.slice(0, 500), line, ...(introduced ? { commit: introduced.id } : {}) }));
     const { data } = await deployment.leaks.report({ leaks });
     for (const { label, action } of data) {
-      const what = label === 'true_positive' ? `known (${action})` : 'not known there';
+      const what = label !== 'true_positive' ? 'not known there' : action === 'none' ? 'known (it was dealt with already)' : `known (${action})`;
       actions.set(what, (actions.get(what) ?? 0) + 1);
     }
   }

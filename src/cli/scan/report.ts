@@ -73,6 +73,8 @@ export function text(scan: Scan, paint: ReturnType<typeof painter>): string {
       lines.push(`  since ${id.slice(0, 12)} of ${date.slice(0, 10)} by ${shown(author)}; ${finding.in_head ? 'it still stands in HEAD' : 'not in HEAD, but in the history'}`);
     }
     if (finding.note) lines.push(`  ${finding.note}`);
+    // What is known by its id is one of keyward's own keys.
+    if (finding.key_id) lines.push(`  answer it: npx keyward respond ${finding.key_id}`);
     if (finding.revoke) lines.push(`  revoke it: ${finding.revoke}`);
     lines.push(`  ${paint('dim', finding.fingerprint.startsWith(finding.rule) ? finding.fingerprint : `${finding.rule} · ${finding.fingerprint}`)}`);
     return lines.join('\n');

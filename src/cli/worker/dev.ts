@@ -60,7 +60,7 @@ export async function dev({ port }: Options, version: string): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
     endWithNpm(end);
     running = await startKeyward({ binary, state, port, code: CODE, pages: PAGES, env, onLog: (text) => void process.stderr.write(text) });
-    if (running.process.pid !== undefined) held.holds(running.process.pid);
+    if (running.process.pid !== undefined) held.holds(running.process.pid, running.url);
     if (ending) running.process.kill('SIGTERM');
     const { url } = running;
     const adminFile = join(state, LOCAL.admin);
@@ -74,16 +74,17 @@ ${paint('bold', `keyward ${version} runs at ${url}`)}
 
 Try, in another terminal, in this folder:
 
-  ADMIN=$(cat ${STATE}/${LOCAL.admin})
+  # create a key: it is shown this once; then verify it. In this folder the commands find this deployment
+  KEY=$(npx keyward keys create --name server-prod --owner acme --scope calls:create)
+  echo "$KEY" | npx keyward keys verify --scope calls:create
 
-  # create a key: it is shown this once
+  # the same over HTTP
+  ADMIN=$(cat ${STATE}/${LOCAL.admin})
   NEW=$(curl -s ${url}/v1/keys -H "Authorization: Bearer $ADMIN" -d '{"name": "server-prod", "owner": "acme", "scopes": ["calls:create"]}'); echo "$NEW"
   KEY=$(node -p 'JSON.parse(process.argv[1]).key' "$NEW")
-
-  # verify it
   curl -s ${url}/v1/keys/verify -H "Authorization: Bearer $ADMIN" -d "{\\"key\\": \\"$KEY\\", \\"scopes\\": [\\"calls:create\\"]}"
 
-All of it: ${url}/openapi.json · a key taken apart: ${url}/ · Ctrl-C ends it
+The site: ${url}/ · documentation: ${url}/docs/ · a key taken apart: ${url}/anatomy.html · ${url}/openapi.json · Ctrl-C ends it
 `);
     }
     const { code, signal } = await running.exited;

@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import { asking, asks } from '../ask.js';
 import { Refused } from '../connection.js';
 import { painter, shown } from '../scan/report.js';
-import { asking, asks } from './ask.js';
 import { type Answers, ENV_EXAMPLE, IGNORED, PACKAGE, STATE, WORKERD, configIn, installedIn, settingsOf, wranglerConfig } from './project.js';
 import { LOCAL, keptDeployment, localDeployment, production } from './secrets.mjs';
 
@@ -139,13 +139,17 @@ export async function init(where: string | undefined, options: Options, version:
   };
   const writes = found === undefined || options.force === true;
   if (writes && !options.yes) {
-    if (!asks()) throw new Refused('nobody can be asked here: --yes takes what --name, --brand and --environments say, and the defaults');
+    if (!asks()) throw new Refused('nobody can be asked here: add --yes to take the defaults (--name, --brand and --environments say otherwise)');
     await asking(async (ask) => {
       for (const what of ['name', 'brand', 'environments'] as const) {
         if (options[what] !== undefined || (what === 'brand' && brandBefore !== undefined)) continue;
         for (;;) {
-          asked[what] = await ask(QUESTIONS[what], asked[what]);
-          if (RULES[what].fits(asked[what])) break;
+          // What does not fit is not offered again.
+          const answer = await ask(QUESTIONS[what], asked[what]);
+          if (RULES[what].fits(answer)) {
+            asked[what] = answer;
+            break;
+          }
           process.stderr.write(`  ${RULES[what].says}\n`);
         }
       }

@@ -5,6 +5,10 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stateFolder } from './secrets.mjs';
 
+/** Where the running one says how it is reached, beside its lock. */
+const URL_FILE = 'url';
+const LOOPBACK_URL = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\]):\d{1,5}$/;
+
 /** What `ps` knows of a process; empty where the process, or `ps`, is not there. @param {string} column @param {number} pid */
 const ps = (column, pid) => (spawnSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '').trim();
 
@@ -23,9 +27,11 @@ function parentOf(pid) {
 /** A process as a file names it: its number, and its command line, since numbers are given again. @param {number} pid */
 const described = (pid) => `${pid}\n${commandOf(pid)}\n`;
 
-/** The process that a file names, if it is there. @param {string} file */
-function living(file) {
-  const said = existsSync(file) ? readFileSync(file, 'utf8') : '';
+/** What a file holds, if it is there. @param {string} file */
+const textOf = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+
+/** The process that a text names, if it is there. @param {string} said */
+function living(said) {
   const pid = Number(said.split('\n')[0]);
   return pid > 0 && commandOf(pid) !== '' && said === described(pid) ? pid : undefined;
 }
@@ -43,24 +49,40 @@ export class Held extends Error {
  * Takes the folder for this process alone, until `release`.
  *
  * @param {string} state
- * @returns {{holds(pid: number): void, release(): void}} `holds` names the runtime, which may outlive this process
+ * @returns {{holds(pid: number, url: string): void, release(): void}} `holds` names the runtime, which may outlive this process, and where it answers
  * @throws {Held}
  */
 export function lockState(state) {
-  const [lockFile, pidFile] = [join(state, 'lock'), join(state, 'workerd.pid')];
+  const [lockFile, pidFile, urlFile] = [join(state, 'lock'), join(state, 'workerd.pid'), join(state, URL_FILE)];
   stateFolder(state);
-  const holder = living(pidFile) ?? living(lockFile);
+  const holder = living(textOf(pidFile)) ?? living(textOf(lockFile));
   if (holder !== undefined) throw new Held(holder);
-  rmSync(lockFile, { force: true });
+  // Whoever left them is gone.
+  [urlFile, lockFile].forEach((file) => rmSync(file, { force: true }));
   try {
     writeFileSync(lockFile, described(process.pid), { flag: 'wx' });
   } catch {
     throw new Held(undefined);
   }
   return {
-    holds: (pid) => writeFileSync(pidFile, described(pid)),
-    release: () => [pidFile, lockFile].forEach((file) => rmSync(file, { force: true })),
+    holds(pid, url) {
+      writeFileSync(pidFile, described(pid));
+      writeFileSync(urlFile, `${url}\n${described(pid)}`);
+    },
+    release: () => [urlFile, pidFile, lockFile].forEach((file) => rmSync(file, { force: true })),
   };
+}
+
+/**
+ * Where the deployment of a state folder answers: on this machine alone, and only while the process that answers lives.
+ *
+ * @param {string} state
+ * @returns {URL | undefined}
+ */
+export function runningUrl(state) {
+  const [url = '', ...holder] = textOf(join(state, URL_FILE)).split('\n');
+  if (!LOOPBACK_URL.test(url) || !URL.canParse(url)) return undefined;
+  return living(holder.join('\n')) === undefined ? undefined : new URL(url);
 }
 
 /**

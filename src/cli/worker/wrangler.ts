@@ -43,7 +43,7 @@ export function wranglerFor(folder: string): Wrangler {
     const release = releaseFor(process.versions.node);
     command = ['npx', '--yes', `wrangler@${release}`];
     typed = `npx wrangler@${release}`;
-    shown = `wrangler ${release}`;
+    shown = `wrangler ${release}, which npx brings (npm install -D wrangler pins your own)`;
   }
   const run: Wrangler['run'] = (args, { input, show = false, env = {} } = {}) =>
     new Promise((resolve, reject) => {
