@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../.ci/setup.mjs';
 
-const scratch = join(root, 'build', 'packaging');
+/** A folder for each test file: two that pack at once would each install what the other is writing. */
+const scratch = join(root, 'build', 'packaging', `packed-${process.pid}`);
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 /** Nothing of this checkout, of the shell's deployment or of a terminal: what a program sees that runs commands elsewhere. */
 const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|KEYWARD_|UPSTREAM_|CLOUDFLARE_|WRANGLER_|NODE_TEST|INIT_CWD|FORCE_COLOR)/.test(name)));
