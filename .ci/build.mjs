@@ -216,7 +216,11 @@ export async function buildPages() {
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'www')], { what: 'TypeScript' });
   const { build: vite } = await import('vite');
   const { viteConfig } = await import('./pages/vite.mjs');
+  // Vite says to the whole process that it is in production, and npm would install for that in what the tests start from here.
+  const { NODE_ENV } = process.env;
   await vite(viteConfig({ out, openapi }));
+  if (NODE_ENV === undefined) delete process.env.NODE_ENV;
+  else process.env.NODE_ENV = NODE_ENV;
   await bundleExposedShop(out);
   copyFileSync(openapi, join(out, 'openapi.json'));
   // Last: it says that the others are there.

@@ -68,8 +68,8 @@ test('the tarball holds the Worker and its pages byte for byte, and this is what
 
 test('in an empty folder, from the tarball alone: init, dev, a key that is made and verified, and is still there after a restart', async (t) => {
   const project = folder(t);
-  const made = run(project, 'npx', ['--yes', '--package', tarball, 'keyward', 'init', '--yes', '--name', 'keys', '--brand', 'acme', '--environments', 'prod,test:mock']);
-  assert.equal(made.status, 0, made.stderr);
+  const made = run(project, 'npx', ['--yes', '--package', tarball, 'keyward', 'init', '--yes', '--name', 'keys', '--brand', 'acme', '--environments', 'prod,test:mock'], { env: { NODE_ENV: 'production' } });
+  assert.equal(made.status, 0, made.stdout + made.stderr);
   assert.match(made.stdout, /installed +npm install/);
   assert.equal(run(project, 'npx', ['keyward', '--version']).stdout.trim(), json(root, 'package.json').version);
   const admin = text(project, '.keyward', 'admin-key').trim();

@@ -10,7 +10,7 @@ const scratch = join(root, 'build', 'packaging', `packed-${process.pid}`);
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 /** Nothing of this checkout, of the shell's deployment or of a terminal: what a program sees that runs commands elsewhere. */
-const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|KEYWARD_|UPSTREAM_|CLOUDFLARE_|WRANGLER_|NODE_TEST|INIT_CWD|FORCE_COLOR)/.test(name)));
+const bare = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|KEYWARD_|UPSTREAM_|CLOUDFLARE_|WRANGLER_|NODE_TEST|NODE_ENV|INIT_CWD|FORCE_COLOR)/.test(name)));
 export const env = { ...bare, NO_COLOR: '1', npm_config_update_notifier: 'false', npm_config_loglevel: 'error', WRANGLER_SEND_METRICS: 'false', WRANGLER_HIDE_BANNER: 'true' };
 
 /** Packs the checkout; answers the tarball and what stands in it, `[{path, size}]`. */

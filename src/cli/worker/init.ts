@@ -166,7 +166,7 @@ export async function init(where: string | undefined, options: Options, version:
   const { made, added, kept } = manifest(folder, asked.name, version);
   done(made ? 'made' : added.length > 0 ? 'added to' : 'left alone', 'package.json', [made ? '' : added.join(' '), ...kept].filter(Boolean).join('; '));
 
-  const command = [installer(folder), 'install', ...(installer(folder) === 'npm' ? ['--no-audit', '--no-fund'] : [])];
+  const command = [installer(folder), 'install', ...(installer(folder) === 'npm' ? ['--include=dev', '--no-audit', '--no-fund'] : [])];
   const complete = () => ['keyward', 'workerd'].every((name) => installedIn(folder, name) !== undefined);
   let installed = complete() && added.every((name) => name === 'dev' || name === 'deploy');
   if (!installed && options.install) {
