@@ -12,6 +12,8 @@ export interface Shown {
   now: number;
   /** Milliseconds from its left to its right end. */
   span: number;
+  /** What the axis counts from; 0 where it is left out. */
+  origin?: number | undefined;
 }
 
 const DOT = 3;
@@ -40,14 +42,15 @@ export function timeline(canvas: HTMLCanvasElement, shown: () => Shown | undefin
     context.lineWidth = 1;
     context.textAlign = 'center';
     const second = now.span > 60_000 ? 10_000 : now.span > 25_000 ? 5_000 : 2_000;
-    for (let at = Math.ceil(from / second) * second; at < end; at += second) {
+    const origin = now.origin ?? 0;
+    for (let at = origin + Math.ceil((from - origin) / second) * second; at < end; at += second) {
       context.strokeStyle = color('--line');
       context.beginPath();
       context.moveTo(Math.round(x(at)) + 0.5, HEAD);
       context.lineTo(Math.round(x(at)) + 0.5, height - AXIS);
       context.stroke();
       context.fillStyle = color('--ink-soft');
-      if (x(at) > 14 && x(at) < width - 14) context.fillText(`${Math.round(at / 1000)} s`, x(at), height - 6);
+      if (x(at) > 14 && x(at) < width - 14) context.fillText(`${Math.round((at - origin) / 1000)} s`, x(at), height - 6);
     }
 
     for (const { edge, good, from: begun, until } of now.leases) {

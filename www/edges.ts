@@ -154,7 +154,7 @@ function simulate(): void {
 /** The part of the page that does it on the Worker. */
 function live(): void {
   let key: LiveKey | undefined;
-  const redraw = timeline(liveCanvas, () => key && { lanes: 1, dots: key.dots, leases: [], receipt: key.receipt, now: key.now, span: 15_000 });
+  const redraw = timeline(liveCanvas, () => key && { lanes: 1, dots: key.dots, leases: [], receipt: key.receipt, now: key.now, span: 15_000, origin: key.dots[0]?.at });
   const run = clockwork(redraw);
   const trouble = (error: unknown): void => {
     if (!(error instanceof Refused)) throw error;
@@ -199,7 +199,7 @@ function live(): void {
     try {
       const answered: Answered = await key.revoke(management.value.trim());
       say(liveReceipt, 'good', 'The receipt, confirmed:', [['key', key.redacted], ['status', answered.status], ['revoked_at', answered.revoked_at], ['effective_by', answered.effective_by],
-        ['confirmed', String(answered.confirmed)], ['log_head', JSON.stringify(answered.log_head ?? null)]]);
+        ['confirmed', String(answered.confirmed)], ['log_head', String(answered.log_head ?? 'none')]]);
     } catch (error) {
       liveRevoke.disabled = false;
       trouble(error);

@@ -412,8 +412,16 @@ test('the log says that it is whole, holds a head that was kept, and names what 
   const made = await keyward.create({ name: 'logged' });
   await keyward.call('PATCH', `/v1/keys/${made.id}`, { name: 'logged-after' });
   const { body } = await keyward.call('POST', `/v1/keys/${made.id}/revoke`, {});
+  // A row of another kind than a key's.
+  const audited = { upstream: `${provider.url}/api/sms`, callers: { key: { scopes: ['messages:send'] } }, allow: [{ methods: ['POST'], path: '/messages' }], credential: { type: 'header', name: 'Authorization', prefix: 'Bearer ' } };
+  assert.equal((await keyward.call('PUT', '/v1/routes/audited', audited)).status, 200);
+  assert.equal((await keyward.call('PUT', '/v1/routes/audited/secrets/current', { secret: 'of-the-provider' })).status, 200);
   const { page, complaints } = await at(t, '#/audit');
   await page.locator('.chain.whole').waitFor();
+  const set = page.getByRole('row').filter({ hasText: 'route secret set' }).first();
+  await set.locator('summary').click();
+  assert.match(await set.textContent(), /current: null → /);
+  await keyward.call('DELETE', '/v1/routes/audited');
   await page.getByText('Check that its end was not cut').click();
   await page.getByLabel('A head that you kept').fill('nonsense');
   await page.getByRole('button', { name: 'Hold the log to it' }).click();

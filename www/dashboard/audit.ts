@@ -21,11 +21,18 @@ const MOST_NAMED = 3;
 
 const shown = (of: unknown) => (of === undefined ? '–' : typeof of === 'string' ? of : JSON.stringify(of));
 
+/** What was before and after; or what was set, where nothing is told of before. */
+function difference(of: unknown): Child[] {
+  if (typeof of !== 'object' || of === null || !('before' in of || 'after' in of)) return [h('ins', { dir: 'auto' }, shown(of ?? undefined))];
+  const { before, after } = of as { before?: unknown; after?: unknown };
+  return [h('del', { dir: 'auto' }, shown(before)), ' → ', h('ins', { dir: 'auto' }, shown(after))];
+}
+
 function changes(entry: Entry): Child {
   const all = Object.entries(entry.changes ?? {});
   if (all.length === 0) return entry.reason ? own(`“${entry.reason}”`) : '–';
   return h('details', {}, h('summary', {}, all.length > MOST_NAMED ? `${all.length} fields` : all.map(([name]) => words(name)).join(', ')), entry.reason && h('p', {}, own(`“${entry.reason}”`)),
-    h('ul', {}, ...all.map(([name, { before, after }]) => h('li', {}, h('b', {}, name), ': ', h('del', { dir: 'auto' }, shown(before)), ' → ', h('ins', { dir: 'auto' }, shown(after))))));
+    h('ul', {}, ...all.map(([name, of]) => h('li', {}, h('b', {}, name), ': ', ...difference(of)))));
 }
 
 function chainView(check: LogCheck): HTMLElement {
