@@ -4,13 +4,7 @@ import module from 'keyward/keyward.wasm?url';
 import { ready } from 'keyward/slim';
 import { BREAKAGES } from './breakages.ts';
 import { Deployment, TESTS, type Issued } from './deployment.ts';
-
-/** The one element of that id; the page is wrong without it. */
-function byId<T extends HTMLElement>(id: string, kind: new () => T): T {
-  const element = document.getElementById(id);
-  if (!(element instanceof kind)) throw new Error(`the page has no ${kind.name} #${id}`);
-  return element;
-}
+import { byId, startPage, write } from './elements.ts';
 
 const specimen = byId('specimen', HTMLElement);
 const issueForm = byId('issue', HTMLFormElement);
@@ -24,12 +18,6 @@ const verdict = byId('verdict', HTMLElement);
 const code = byId('code', HTMLElement);
 const reason = byId('reason', HTMLElement);
 const notice = byId('notice', HTMLElement);
-const failure = byId('failure', HTMLElement);
-
-/** Writes a text only where it changes it: a live region would read out the same words again. */
-function write(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
-}
 
 const sentence = (words: string) => `${words[0]!.toUpperCase()}${words.slice(1)}.`;
 
@@ -145,11 +133,6 @@ async function start(): Promise<void> {
   }
   for (const control of document.querySelectorAll<HTMLFieldSetElement | HTMLButtonElement>('fieldset, .copy')) control.disabled = false;
   issue();
-  byId('main', HTMLElement).removeAttribute('aria-busy');
 }
 
-start().catch((error: unknown) => {
-  failure.hidden = false;
-  write(failure, `The page could not start: ${error instanceof Error ? error.message : String(error)}. Loading it again may help.`);
-  throw error;
-});
+startPage(start);

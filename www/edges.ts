@@ -4,7 +4,7 @@ import coreUrl from '../build/playground/playground_bg.wasm?url';
 import { clockwork } from './clockwork.ts';
 import { EdgeSimulation, PLACES } from './edge-simulation.ts';
 import { timeline } from './edge-timeline.ts';
-import { byId, make, plural, write } from './elements.ts';
+import { byId, make, plural, startPage, write } from './elements.ts';
 import { LiveKey, Refused, type Answered } from './live-key.ts';
 
 /** Calls that are remembered; then older ones than the picture shows go. */
@@ -223,12 +223,6 @@ async function start(): Promise<void> {
   await init({ module_or_path: coreUrl });
   simulate();
   live();
-  byId('main', HTMLElement).removeAttribute('aria-busy');
 }
 
-start().catch((error: unknown) => {
-  const failure = byId('failure', HTMLElement);
-  failure.hidden = false;
-  write(failure, `The page could not start: ${error instanceof Error ? error.message : String(error)}. Loading it again may help.`);
-  throw error;
-});
+startPage(start);

@@ -22,3 +22,16 @@ export function write(element: Element, text: string): void {
 
 /** `1 call`, `1,200 calls`. */
 export const plural = (count: number, one: string, many = `${one}s`) => `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+
+/** Begins a page: it is busy until then, and where it cannot begin it says so. */
+export function startPage(start: () => Promise<void>): void {
+  start().then(
+    () => byId('main', HTMLElement).removeAttribute('aria-busy'),
+    (error: unknown) => {
+      const failure = byId('failure', HTMLElement);
+      failure.hidden = false;
+      write(failure, `The page could not start: ${error instanceof Error ? error.message : String(error)}. Loading it again may help.`);
+      throw error;
+    },
+  );
+}

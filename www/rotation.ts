@@ -2,7 +2,7 @@
 import init from 'keyward-playground';
 import coreUrl from '../build/playground/playground_bg.wasm?url';
 import { clockwork } from './clockwork.ts';
-import { byId, make, write } from './elements.ts';
+import { byId, make, startPage, write } from './elements.ts';
 import { HOUR, RotationSimulation, type Shown } from './rotation-simulation.ts';
 import { PAST, traffic } from './rotation-timeline.ts';
 
@@ -142,12 +142,6 @@ function simulate(): void {
 async function start(): Promise<void> {
   await init({ module_or_path: coreUrl });
   simulate();
-  byId('main', HTMLElement).removeAttribute('aria-busy');
 }
 
-start().catch((error: unknown) => {
-  const failure = byId('failure', HTMLElement);
-  failure.hidden = false;
-  write(failure, `The page could not start: ${error instanceof Error ? error.message : String(error)}. Loading it again may help.`);
-  throw error;
-});
+startPage(start);

@@ -19,6 +19,7 @@ export async function run() {
   return [
     size('Worker upload (build/worker)', uploaded, { atMost: 300 }),
     size('npm core (dist/keyward.wasm)', [dist('keyward.wasm')], { atMost: 60 }),
-    size('npm core with its JavaScript for browsers', [dist('keyward.wasm'), dist('browser.js')]),
+    size('npm core in one script (dist/index.js)', [dist('index.js')]),
+    size('npm core with its module as a file (dist/slim.js, dist/keyward.wasm)', [dist('keyward.wasm'), dist('slim.js')]),
   ];
 }
