@@ -36,7 +36,12 @@ describe('watch', () => {
   };
   const heard = (id, type) => until(async () => (await told(id)).find((message) => message.type === type), 20);
   const found = async (id) => (await keyward.call('GET', `/v1/keys/${id}/anomalies`)).body.data;
-  const verify = (key, country) => keyward.call('POST', '/v1/keys/verify', { key, country });
+  const verify = (key, country, headers = {}) => keyward.call('POST', '/v1/keys/verify', { key, country }, { headers });
+  /** As many calls at once, and one that has the edge tell of them before the clock is moved on: else an hour may be told with the next one's. */
+  const spend = async (key, calls, country) => {
+    await Promise.all(Array.from({ length: calls - 1 }, () => verify(key, country)));
+    await verify(key, country, { 'cache-control': 'no-cache' });
+  };
 
   test('after weeks of the same a burst, another country and bounces are found once, told, and answered as the key wants it', async () => {
     const keys = {};
@@ -48,14 +53,14 @@ describe('watch', () => {
     // Ten days: twelve to eighteen calls an hour from one country, nine in ten of which were delivered.
     for (let hour = 0; hour < 240; hour += 1) {
       await move(HOUR);
-      for (const { key } of all) await Promise.all(Array.from({ length: 12 + (hour % 7) }, () => verify(key, 'DE')));
+      await Promise.all(all.map(({ key }) => spend(key, 12 + (hour % 7), 'DE')));
       if (hour % 2 === 0) assert.equal((await report(keys.notify.id, { delivered: 27, failed: 2, bounced: 1 })).status, 200);
     }
     for (const { id } of all) assert.deepEqual(await found(id), [], 'nothing is unusual yet');
 
     await move(HOUR);
     for (const { key } of Object.values(keys)) for (let i = 0; i < 20; i += 1) await Promise.all(Array.from({ length: 40 }, () => verify(key, 'DE')));
-    await Promise.all(Array.from({ length: 15 }, () => verify(calm.key, 'DE')));
+    await spend(calm.key, 15, 'DE');
     for (const [policy, { id }] of Object.entries(keys)) {
       const [spike, ...more] = await until(async () => {
         const all = await found(id);
@@ -63,7 +68,7 @@ describe('watch', () => {
       }, 10);
       assert.deepEqual([spike.kind, more, spike.action], ['volume_spike', [], policy], policy);
       // Of the burst, as much as had been reported when it was found.
-      assert.ok(spike.seen > 3 * spike.expected && spike.probability < 0.001, JSON.stringify(spike));
+      assert.ok(spike.seen > 2 * spike.expected && spike.probability < 0.001, JSON.stringify(spike));
       const { data } = await heard(id, 'key.anomaly');
       assert.deepEqual([data.detail.kind, data.detail.action, data.key.id], ['volume_spike', policy, id]);
     }
