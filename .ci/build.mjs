@@ -223,6 +223,8 @@ export async function buildPages() {
   else process.env.NODE_ENV = NODE_ENV;
   await bundleExposedShop(out);
   copyFileSync(openapi, join(out, 'openapi.json'));
+  // Where the Worker runs in more places than a page would reach, src/cli/worker/assets.js answers in its place.
+  writeFileSync(join(out, 'edges.json'), '{"edges":1}\n');
   // Last: it says that the others are there.
   writeFileSync(join(out, '_headers'), HEADERS);
   end();

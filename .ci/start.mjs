@@ -57,7 +57,7 @@ const env = { ...kept, ...Object.fromEntries(Object.entries(process.env).filter(
 // Where the README's tour has a receiver listen.
 env.KEYWARD_LOCAL_WEBHOOKS ??= 'http://127.0.0.1:9000';
 env.KEYWARD_LOCAL_UPSTREAMS = [env.KEYWARD_LOCAL_UPSTREAMS, provider.url].filter(Boolean).join(',');
-const running = await startKeyward({ state, port, env, pages, onLog: (text) => process.stderr.write(text) });
+const running = await startKeyward({ state, port, env, pages, places: 5, onLog: (text) => process.stderr.write(text) });
 
 const { url } = running;
 held.holds(running.process.pid, url);

@@ -43,7 +43,7 @@ export function timeline(canvas: HTMLCanvasElement, shown: () => Shown | undefin
     context.textAlign = 'center';
     const second = now.span > 60_000 ? 10_000 : now.span > 25_000 ? 5_000 : 2_000;
     const origin = now.origin ?? 0;
-    for (let at = origin + Math.ceil((from - origin) / second) * second; at < end; at += second) {
+    for (let at = origin + Math.max(0, Math.ceil((from - origin) / second)) * second; at < end; at += second) {
       context.strokeStyle = color('--line');
       context.beginPath();
       context.moveTo(Math.round(x(at)) + 0.5, HEAD);

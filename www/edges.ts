@@ -30,6 +30,8 @@ const management = byId('management', HTMLInputElement);
 const liveStart = byId('live-start', HTMLButtonElement);
 const liveRevoke = byId('live-revoke', HTMLButtonElement);
 const liveReceipt = byId('live-receipt', HTMLElement);
+const liveLanes = byId('live-lanes', HTMLElement);
+const liveEdges = byId('live-edges', HTMLOListElement);
 const liveCanvas = byId('live-timeline', HTMLCanvasElement);
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`;
@@ -154,7 +156,7 @@ function simulate(): void {
 /** The part of the page that does it on the Worker. */
 function live(): void {
   let key: LiveKey | undefined;
-  const redraw = timeline(liveCanvas, () => key && { lanes: 1, dots: key.dots, leases: [], receipt: key.receipt, now: key.now, span: 15_000, origin: key.dots[0]?.at });
+  const redraw = timeline(liveCanvas, () => key && { lanes: key.edges, dots: key.dots, leases: [], receipt: key.receipt, now: key.now, span: liveCanvas.clientWidth < NARROW ? 10_000 : 15_000, origin: key.dots[0]?.at });
   const run = clockwork(redraw);
   const trouble = (error: unknown): void => {
     if (!(error instanceof Refused)) throw error;
@@ -172,21 +174,30 @@ function live(): void {
       liveStart.disabled = key?.calling ?? false;
     }
     const mine = key;
-    liveCanvas.hidden = false;
+    const states = Array.from({ length: mine.edges }, () => make('span', 'state'));
+    liveEdges.replaceChildren(...states.map((state, index) => make('li', '', make('div', '', make('b', '', mine.edges === 1 ? 'The Worker' : `Edge ${index + 1}`), state))));
+    liveLanes.hidden = false;
     liveRevoke.disabled = false;
-    say(liveReceipt, '', 'The Worker made a key, and it is called five times a second. Revoke it.', [['key', mine.redacted]]);
+    const where = mine.edges === 1 ? '' : ` at each of ${mine.edges} edges`;
+    say(liveReceipt, '', `The Worker made a key, and it is called five times a second${where}. Revoke it.`, [['key', mine.redacted]]);
     run(true);
-    await mine.call(redraw);
+    await mine.call((dot) => {
+      write(states[dot.edge]!, dot.code);
+      redraw();
+    });
     run(false);
     redraw();
     liveStart.disabled = false;
     if (mine.receipt) conclude(mine);
   }
 
-  function conclude({ dots, receipt: given }: LiveKey): void {
+  function conclude({ dots, edges, receipt: given }: LiveKey): void {
     const late = dots.filter(({ accepted, at }) => accepted && at > given!.effectiveBy).length;
     const refused = dots.filter(({ accepted }) => !accepted).length;
-    const words = late > 0 ? `${plural(late, 'call')} that was sent after effective_by was accepted.` : `Kept: no call that was sent after effective_by was accepted. ${plural(refused, 'was', 'were')} refused.`;
+    const last = dots.findLast(({ accepted }) => accepted);
+    const before = last && edges > 1 ? ` The last to accept one was edge ${last.edge + 1}, ${seconds(given!.effectiveBy - last.at)} before it.` : '';
+    const words = late > 0 ? `${plural(late, 'call was', 'calls were')} accepted that had been sent after effective_by: the promise is broken. Please report it.`
+      : `Kept: no call that was sent after effective_by was accepted. ${plural(refused, 'was', 'were')} refused.${before}`;
     liveReceipt.dataset['kind'] = late > 0 ? 'bad' : 'good';
     write(liveReceipt.querySelector('p')!, words);
     liveCanvas.setAttribute('aria-label', `Calls to the Worker over time. ${words}`);
@@ -195,11 +206,13 @@ function live(): void {
   async function end(): Promise<void> {
     if (!key) return;
     liveRevoke.disabled = true;
-    liveReceipt.querySelector('p')!.textContent = 'Revoked; the answer comes once no edge accepts the key.';
-    try {
-      const answered: Answered = await key.revoke(management.value.trim());
-      say(liveReceipt, 'good', 'The receipt, confirmed:', [['key', key.redacted], ['status', answered.status], ['revoked_at', answered.revoked_at], ['effective_by', answered.effective_by],
+    const { redacted } = key;
+    const receipt = (kind: '' | 'good', words: string, answered: Answered): void =>
+      say(liveReceipt, kind, words, [['key', redacted], ['status', answered.status], ['revoked_at', answered.revoked_at], ['effective_by', answered.effective_by],
         ['confirmed', String(answered.confirmed)], ['log_head', String(answered.log_head ?? 'none')]]);
+    try {
+      const confirmed = await key.revoke(management.value.trim(), (given) => receipt('', 'Revoked. Edges may accept it from what they hold until effective_by; then the Worker confirms.', given));
+      receipt('good', 'The receipt, confirmed:', confirmed);
     } catch (error) {
       liveRevoke.disabled = false;
       trouble(error);

@@ -1,4 +1,4 @@
-/** A key on the Worker behind the page: created, called, revoked. The management key is an argument and is kept nowhere. */
+/** A key on the Worker behind the page: created, called at each edge that the page reaches, revoked. The management key is an argument and is kept nowhere. */
 import type { Dot, Receipt } from './edge-simulation.ts';
 
 /** Milliseconds from one call to the next. */
@@ -27,6 +27,13 @@ async function ask<T>(management: string, path: string, body: unknown): Promise<
   return answer;
 }
 
+interface Made {
+  id: string;
+  key: string;
+  redacted: string;
+  created_at: string;
+}
+
 /** The receipt as the Worker answers it. */
 export interface Answered {
   status: string;
@@ -40,15 +47,16 @@ export class LiveKey {
   readonly dots: Dot[] = [];
   receipt: Receipt | undefined;
   readonly redacted: string;
+  /** How many edges the page reaches. Deployed, it is the nearest alone. */
+  readonly edges: number;
   readonly #id: string;
   readonly #text: string;
   /** By how much the Worker's clock is ahead of the page's, as far as the page can tell. */
   readonly #ahead: number;
   #calling = true;
 
-  private constructor({ id, key, redacted, created_at }: { id: string; key: string; redacted: string; created_at: string }, sent: number) {
-    [this.#id, this.#text, this.redacted] = [id, key, redacted];
-    this.#ahead = Date.parse(created_at) - (sent + Date.now()) / 2;
+  private constructor({ id, key, redacted }: Made, ahead: number, edges: number) {
+    [this.#id, this.#text, this.redacted, this.#ahead, this.edges] = [id, key, redacted, ahead, edges];
   }
 
   /**
@@ -57,7 +65,10 @@ export class LiveKey {
    */
   static async create(management: string, staleness: number): Promise<LiveKey> {
     const sent = Date.now();
-    return new LiveKey(await ask(management, '/v1/keys', { name: 'playground', owner: 'playground', max_staleness_seconds: staleness, metadata: { made_by: 'edges.html' } }), sent);
+    const made = await ask<Made>(management, '/v1/keys', { name: 'playground', owner: 'playground', max_staleness_seconds: staleness, metadata: { made_by: 'edges.html' } });
+    const ahead = Date.parse(made.created_at) - (sent + Date.now()) / 2;
+    const reached = await fetch('edges.json').then((response) => response.json() as Promise<{ edges: number }>).catch(() => ({ edges: 1 }));
+    return new LiveKey(made, ahead, reached.edges);
   }
 
   /** Now, on the Worker's clock. */
@@ -69,27 +80,37 @@ export class LiveKey {
     return this.#calling;
   }
 
-  /** Calls `/v1/authorize` until some time after the receipt; a call stands where it was sent. */
-  async call(told: () => void): Promise<void> {
+  /** Calls `/v1/authorize` at every edge until some time after the receipt; a call stands where it was sent. */
+  async call(told: (dot: Dot) => void): Promise<void> {
+    await Promise.all(Array.from({ length: this.edges }, (_, edge) => this.#callAt(edge, told)));
+  }
+
+  async #callAt(edge: number, told: (dot: Dot) => void): Promise<void> {
+    const path = edge === 0 ? '/v1/authorize' : `/edges/${edge + 1}/v1/authorize`;
     while (this.#calling) {
       const at = this.now;
-      const response = await fetch('/v1/authorize', { headers: { Authorization: `Bearer ${this.#text}` }, cache: 'no-store' }).catch(() => undefined);
+      const response = await fetch(path, { headers: { Authorization: `Bearer ${this.#text}` }, cache: 'no-store' }).catch(() => undefined);
       const status = response?.status ?? 0;
-      this.dots.push({ edge: 0, at, accepted: status === 200, code: status === 0 ? 'no answer' : String(status), asked: false });
-      told();
+      const dot = { edge, at, accepted: status === 200, code: status === 0 ? 'no answer' : String(status), asked: false };
+      this.dots.push(dot);
+      told(dot);
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   }
 
   /**
-   * Revokes it; answers once no edge accepts it any more.
+   * Revokes it and tells of the receipt as it is at once; answers it again once no edge accepts the key any more.
    * @throws {Refused}
    */
-  async revoke(management: string): Promise<Answered> {
-    const answered = await ask<Answered>(management, `/v1/keys/${this.#id}/revoke`, { reason: 'the playground', wait: true });
-    this.receipt = { revokedAt: Date.parse(answered.revoked_at), effectiveBy: Date.parse(answered.effective_by) };
+  async revoke(management: string, told: (answered: Answered) => void): Promise<Answered> {
+    const revoke = (more: object): Promise<Answered> => ask(management, `/v1/keys/${this.#id}/revoke`, { reason: 'the playground', ...more });
+    const given = await revoke({});
+    this.receipt = { revokedAt: Date.parse(given.revoked_at), effectiveBy: Date.parse(given.effective_by) };
+    told(given);
+    // Revoking again changes nothing.
+    const confirmed = await revoke({ wait: true });
     setTimeout(() => (this.#calling = false), AFTER);
-    return answered;
+    return confirmed;
   }
 
   /** Calls no more. */

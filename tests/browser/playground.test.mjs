@@ -24,7 +24,7 @@ before(async () => {
   provider = await startProvider({ pace: 120 });
   const pages = join(folder, 'www');
   exposedKey = await exposePages({ folder: pages, provider });
-  keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: provider.url }, pages });
+  keyward = await Deployment.start({ env: { KEYWARD_LOCAL_UPSTREAMS: provider.url }, pages, places: 5 });
   relayedKey = await setUpRoute({ keyward: keyward.url, adminKey: keyward.adminKey, provider, origins: [keyward.url] });
   server = createServer((request, response) => {
     const file = join(site, new URL(request.url, 'http://site').pathname);
@@ -227,20 +227,27 @@ test('A strict key is refused from the instant of the revocation; another key ca
   assert.deepEqual(complaints, []);
 });
 
-test('On the Worker a key is made, called, revoked and confirmed, and the management key is kept nowhere', async (t) => {
+test('On the Worker a key is made, called at five edges, revoked and confirmed, and the management key is kept nowhere', async (t) => {
   const { context, page, requests, complaints } = await open(t, keyward.url, 'edges.html');
   await page.getByLabel('An edge may go on').fill('2');
   await page.getByLabel('A management key').fill(keyward.adminKey);
   await button(page, 'Create a key and call it').click();
   const receipt = page.locator('#live-receipt');
-  await receipt.filter({ hasText: 'it is called five times a second' }).waitFor();
-  const accepted = context.waitForEvent('response', (response) => response.url().endsWith('/v1/authorize') && response.status() === 200);
-  await accepted;
+  await receipt.filter({ hasText: 'it is called five times a second at each of 5 edges' }).waitFor();
+  const states = page.locator('#live-edges .state');
+  for (let edge = 0; edge < 5; edge += 1) await states.nth(edge).filter({ hasText: '200' }).waitFor();
+  const edges = new Set();
+  context.on('response', (response) => response.status() === 200 && edges.add(new URL(response.url()).pathname));
   const refusals = [];
   // The console tells of each refused call; nothing else is expected of it.
   await button(page, 'Revoke it').click();
+  // Edges go on by what they hold, and the receipt is there before they stop.
+  await receipt.filter({ hasText: 'until effective_by; then the Worker confirms' }).filter({ hasText: 'log_head' }).waitFor();
   await receipt.filter({ hasText: 'confirmed' }).filter({ hasText: 'log_head' }).waitFor({ timeout: 30_000 });
   await receipt.filter({ hasText: /^Kept: no call that was sent after effective_by was accepted\. \d+ (was|were) refused/ }).waitFor({ timeout: 30_000 });
+  assert.match(await receipt.innerText(), /The last to accept one was edge [1-5], \d\.\d\d s before it\./);
+  assert.deepEqual([...edges].filter((path) => path.includes('authorize')).sort(), ['/edges/2/v1/authorize', '/edges/3/v1/authorize', '/edges/4/v1/authorize', '/edges/5/v1/authorize', '/v1/authorize']);
+  assert.deepEqual(await states.allInnerTexts(), Array(5).fill('401'));
   assert.match(await receipt.innerText(), /status\s+revoked/);
   assert.match(await receipt.innerText(), /confirmed\s+true/);
   for (const complaint of complaints) if (!complaint.includes('401')) refusals.push(complaint);

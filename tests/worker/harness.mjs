@@ -25,13 +25,14 @@ export class Deployment {
    * @param options.code folder of another build of the Worker
    * @param options.wrappers modules that watch the Worker
    * @param options.pages folder of pages other than build/www
+   * @param options.places how many edges a page reaches
    */
-  static async start({ env = {}, code, wrappers, pages } = {}) {
+  static async start({ env = {}, code, wrappers, pages, places } = {}) {
     const made = newDeployment(core);
     const deployment = new Deployment();
     deployment.adminKey = made.adminKey;
     deployment.env = Object.fromEntries(Object.entries({ ...made.env, ...env }).filter(([, value]) => value !== undefined));
-    deployment.options = { code, wrappers, pages };
+    deployment.options = { code, wrappers, pages, places };
     deployment.state = mkdtempSync(join(tmpdir(), 'keyward-test-'));
     await deployment.run();
     return deployment;

@@ -59,7 +59,7 @@ export async function dev({ port }: Options, version: string): Promise<void> {
     };
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
     endWithNpm(end);
-    running = await startKeyward({ binary, state, port, code: CODE, pages: PAGES, env, onLog: (text) => void process.stderr.write(text) });
+    running = await startKeyward({ binary, state, port, code: CODE, pages: PAGES, places: 5, env, onLog: (text) => void process.stderr.write(text) });
     if (running.process.pid !== undefined) held.holds(running.process.pid, running.url);
     if (ending) running.process.kill('SIGTERM');
     const { url } = running;

@@ -173,15 +173,19 @@ const config :Workerd.Config = (
  * @param {Record<string, string>} options.env
  * @param {{name: string, code?: string, wrappers?: string[]}[]} [options.edges] further Workers, each on a socket of its name:
  *   isolates with leases of their own, which speak to the first one's Durable Objects
+ * @param {number} [options.places] how many edges a page reaches: the one that answers it, and others like `edges` under `/edges/2/` and on
  * @param {string} options.pages folder of the pages
  * @param {(text: string) => void} [options.onLog] takes what the Workers print, as it comes
  */
-export async function startKeyward({ binary, state, port = 0, code, wrappers, env, edges = [], pages, onLog }) {
+export async function startKeyward({ binary, state, port = 0, code, wrappers, env, edges = [], places = 1, pages, onLog }) {
   const settings = Object.keys(env);
+  /** @type {typeof edges} */
+  const elsewhere = Array.from({ length: places - 1 }, (_, index) => ({ name: `edge-${index + 2}` }));
+  const bindings = ['(name = "FILES", service = "files")', ...elsewhere.map(({ name }) => `(name = ${text(name)}, service = ${text(name)})`)];
   const services = [
     keywardService({ state, code, wrappers, settings }),
-    ...edges.map((edge) => keywardService({ state, settings, authority: 'keyward', ...edge, code: edge.code ?? code })),
-    scriptService({ state, name: 'assets', esModule: ASSETS, bindings: '(name = "FILES", service = "files")' }),
+    ...[...edges, ...elsewhere].map((edge) => keywardService({ state, settings, authority: 'keyward', ...edge, code: edge.code ?? code })),
+    scriptService({ state, name: 'assets', esModule: ASSETS, bindings: bindings.join(', ') }),
     `(name = "files", disk = ${text(pages)})`,
   ];
   const sockets = [{ name: 'http', service: 'keyward', port }, ...edges.map(({ name }) => ({ name, service: name }))];
