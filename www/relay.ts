@@ -50,7 +50,7 @@ function showSeen(list: Element, { at, key, method, path, status, to, headers }:
   const origin = headers['origin'] ?? headers['referer'];
   const title = make('p', 'what', make('b', '', method), ' ', make('code', '', path), badge(status));
   const item = make('li', '', title, fact('key', `${key!.name} …${key!.last4}`), fact('from', origin ? `the page ${origin}` : 'a server: no Origin, no Referer', origin ? 'exposed' : ''),
-    fact('user agent', headers['user-agent'] ?? 'none'));
+    fact(origin ? 'user agent' : 'user agent, passed on', headers['user-agent'] ?? 'none'));
   if (to !== null) item.append(fact('number', to));
   item.title = new Date(at).toLocaleTimeString();
   show(list, item);
@@ -88,6 +88,7 @@ const alone = document.querySelector<HTMLElement>('#main')!.dataset['behind'] ==
 const scanner = Scanner.start();
 
 const sides = [...document.querySelectorAll<HTMLElement>('.side')].map((side) => ({
+  name: side.querySelector('h2')!.textContent!,
   key: side.dataset['key']!,
   frame: side.querySelector('iframe')!,
   finding: side.querySelector<HTMLElement>('.finding')!,
@@ -154,6 +155,47 @@ function listen(): void {
   });
   received.addEventListener('open', () => sides.forEach(({ seen }) => delete seen.dataset['silent']));
   received.addEventListener('error', () => sides.forEach(({ seen }) => (seen.dataset['silent'] = `The provider’s log does not answer at ${new URL(providerLink.href).host}. “npm start” in the checkout starts it.`)));
+}
+
+/** Sends a code from a side's shop as a visitor would; resolves to what the shop says at the end. */
+async function send({ frame }: Side, number: string): Promise<string> {
+  const inside = frame.contentDocument!;
+  const [form, field, outcome] = ['#order', '#number', '#outcome'].map((part) => inside.querySelector<HTMLElement>(part)!) as [HTMLFormElement, HTMLInputElement, HTMLElement];
+  const button = form.querySelector('button')!;
+  const free = (): Promise<void> => new Promise((resolve) => {
+    const look = (): void => {
+      if (button.getAttribute('aria-disabled') === 'true') return;
+      observer.disconnect();
+      resolve();
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(button, { attributeFilter: ['aria-disabled'] });
+    look();
+  });
+  await free();
+  field.value = number;
+  form.requestSubmit(button);
+  await free();
+  return outcome.textContent!;
+}
+
+for (const place of document.querySelectorAll<HTMLElement>('[data-try]')) {
+  const [button, outcomes] = [place.querySelector('button')!, place.querySelector('p')!];
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    if (button.getAttribute('aria-disabled') === 'true') return;
+    button.setAttribute('aria-disabled', 'true');
+    outcomes.textContent = 'Sending…';
+    // A number of each attempt's own: what is left of a limit is of the last one's.
+    const number = place.dataset['try']!.replaceAll('?', () => String(1 + Math.floor(Math.random() * 9)));
+    const said = await Promise.all(sides.map(async (side) => {
+      let words = '';
+      for (let time = Number(place.dataset['times'] ?? 1); time > 0; time -= 1) words = await send(side, number);
+      return make('span', '', make('b', '', side.name), ` ${words}`);
+    }));
+    outcomes.replaceChildren(...said);
+    button.removeAttribute('aria-disabled');
+  });
 }
 
 if (!alone) listen();

@@ -340,6 +340,22 @@ for (const behind of ['keyward', 'nobody']) {
   });
 }
 
+test('What the page says breaks the exposed shop and not the relayed one is tried by a press, with keyward and without', async (t) => {
+  for (const base of [keyward.url, standalone]) {
+    const { page, complaints } = await open(t, base, 'relay.html');
+    const tried = async (name, exposed, relayed) => {
+      await button(page, name).click();
+      const outcomes = page.locator('dd', { has: button(page, name) }).getByRole('status');
+      await outcomes.filter({ hasText: `Exposed ${exposed}` }).filter({ hasText: `Relayed ${relayed}` }).waitFor();
+    };
+    await tried('Send to France from both', DELIVERED, 'We send no codes to numbers of that country.');
+    await tried('Send four from both', DELIVERED, 'Too many codes for now. Try again in');
+    await tried('Send to nobody from both', 'It could not be delivered', 'It could not be delivered');
+    // What the page was refused, Chromium writes down.
+    assert.deepEqual(complaints.filter((each) => !/status of (403|429)/.test(each)), []);
+  }
+});
+
 test('With less motion asked for the packet stands where the call is, without moving there', async (t) => {
   const { page } = await open(t, standalone, 'relay.html', { reducedMotion: 'reduce' });
   await page.evaluate(() => {
