@@ -32,9 +32,9 @@ const vectorCounts = (output) => {
 };
 const nodeCounts = (output) => ({ passed: sum(output, /^# pass (\d+)$/gm), failed: sum(output, /^# (?:fail|cancelled) (\d+)$/gm) });
 
-/** The test files of a folder, in node's own runner. */
-const nodeTests = (kind, folder, concurrency = 1) => {
-  const files = readdirSync(join(root, 'tests', folder)).filter((file) => file.endsWith('.test.mjs')).map((file) => join('tests', folder, file));
+/** The test files of a folder, in node's own runner, so many at a time; `only` says which of them. */
+const nodeTests = (kind, folder, concurrency = 1, only = () => true) => {
+  const files = readdirSync(join(root, 'tests', folder)).filter((file) => file.endsWith('.test.mjs') && only(file)).map((file) => join('tests', folder, file));
   return runner(kind, process.execPath, ['--test', '--test-reporter=tap', '--test-timeout=420000', `--test-concurrency=${concurrency}`, ...files], nodeCounts);
 };
 
@@ -52,8 +52,11 @@ await nodeTests('The npm package, vectors included', 'package', 2);
 await nodeTests('The package, packed and installed elsewhere', 'packaging', 2);
 await nodeTests('The leak scanner', 'scan');
 await nodeTests('The command line', 'cli', 2);
-await nodeTests('The Worker in workerd', 'worker');
-await nodeTests('The pages in Chromium', 'browser');
+// These load five edges as much as the machine can.
+const demanding = (file) => /^(edges|limits)\./.test(file);
+await nodeTests('The Worker in workerd, five edges under load', 'worker', 1, demanding);
+await nodeTests('The Worker in workerd', 'worker', 2, (file) => !demanding(file));
+await nodeTests('The pages in Chromium', 'browser', 2);
 
 console.log(`\nkeyward: ${((Date.now() - start) / 1000).toFixed(0)} s`);
 for (const { kind, passed, failed } of results) console.log(`  ${kind}: ${passed} passed, ${failed} failed`);

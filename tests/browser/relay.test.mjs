@@ -291,7 +291,7 @@ test('Everything can be done by keyboard alone, and the focus is always to be se
     await shopOf(page, side).getByRole('status').filter({ hasText: DELIVERED }).waitFor();
     assert.deepEqual(await focused(), { name: 'Send me a code', outlined: true });
   }
-  for (const link of ['its own log', 'exposed', 'relayed']) await tab(link);
+  for (const place of ['Send to France from both', 'Send four from both', 'Send to nobody from both', 'its own log', 'exposed', 'relayed']) await tab(place);
 });
 
 for (const width of [320, 390, 768, 1440]) {

@@ -351,7 +351,7 @@ function steadily(keyward, { edge, lines, caller, key }) {
 }
 
 describe('five edges', () => {
-  test('no edge accepts after effective_by, nothing valid is refused but as UNAVAILABLE', { timeout: 170_000 }, async (t) => {
+  test('no edge accepts after effective_by, nothing valid is refused but as UNAVAILABLE', { timeout: 300_000 }, async (t) => {
     t.diagnostic(`KEYWARD_SEED=${seed}`);
     const keyward = await Edges.start();
     try {

@@ -131,7 +131,7 @@ describe('the OpenAPI document', () => {
     assert.equal(new Set(ids).size, ids.length, ids.join(' '));
   });
 
-  test('the Worker does as the document says, whatever is asked', { timeout: 170_000 }, async ({ signal }) => {
+  test('the Worker does as the document says, whatever is asked', { timeout: 400_000 }, async ({ signal }) => {
     const keys = await populate(keyward);
     for (const name of ['sms', 'mail']) {
       const made = await keyward.call('PUT', `/v1/routes/${name}`, { upstream: UPSTREAM, callers: { key: { scopes: [] }, session: { origins: ['https://shop.example'], mint: 'public' } }, allow: [{ methods: ['POST'], path: '/**' }], credential: { type: 'header', name: 'X-Key' } });
