@@ -441,6 +441,16 @@ describe('lifecycle', () => {
       assert.ok(!keyward.log.includes(texts[0]));
     });
 
+    test('an import of many lines holds up no other call', async () => {
+      const { key } = await keyward.create();
+      let over = false;
+      const importing = send(...Array.from({ length: 500 }, (_, i) => row(`sk_live_${i}beside`))).finally(() => (over = true));
+      let answered = 0;
+      for (; !over; answered += 1) assert.equal(await keyward.verdict(key), 'VALID');
+      assert.ok((await importing).every(({ status }) => status === 'created'));
+      assert.ok(answered >= 100, `${answered} calls were answered meanwhile`);
+    });
+
     test('an import has bounds, and needs the scope of a creation', async () => {
       const many = Array.from({ length: 501 }, (_, i) => row(`sk_live_${i}abc`));
       const refused = await post('/v1/keys/import', many.map((entry) => JSON.stringify(entry)).join('\n'));

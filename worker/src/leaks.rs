@@ -134,6 +134,8 @@ async fn take(call: &Call<'_>, reported: &[Reported]) -> Result<Vec<Value>, Prob
     let mut outcomes = vec![nobodys; texts.len()];
     let mut silent = 0;
     for (id, all) in asked {
+        // Others have their turn, as in an import.
+        host::pause(0).await;
         let (indexes, found): (Vec<usize>, Vec<Found>) = all.into_iter().unzip();
         match ask(call, &id, found).await {
             Some(leaks) => {
