@@ -210,7 +210,7 @@ const HEADERS = `/assets/*
 export async function buildPages() {
   const out = join(root, 'build', 'www');
   const { INCLUDED } = await import('./pages/documents.mjs');
-  const inputs = ['www', join('.ci', 'pages'), join('dist', 'index.d.ts'), join('build', 'scan', 'scan.js'), join('build', 'playground', 'playground.js'), join('src', 'cli', 'scan', 'reader.ts'), ...INCLUDED].map((path) => join(root, path));
+  const inputs = ['www', join('.ci', 'pages'), join('dist', 'index.d.ts'), join('build', 'scan', 'scan.js'), join('build', 'playground', 'playground.js'), join('src', 'cli', 'scan', 'reader.ts'), join('src', 'client', 'repeat.ts'), ...INCLUDED].map((path) => join(root, path));
   if (!stale(join(out, '_headers'), [...inputs, openapi])) return;
   const end = step('pages');
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'www')], { what: 'TypeScript' });

@@ -1,7 +1,7 @@
 // The dashboard in Chromium, against the real Worker: what an operator does with it, and what goes wrong while they do.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -111,7 +111,45 @@ test('a change sends what was touched and nothing else, and an emptied field goe
   assert.deepEqual(patch(began, began), {});
   assert.deepEqual(patch(began, { ...began, other_scopes: 'billing:read', expires_at: '', max_staleness_seconds: '' }), { scopes: ['calls:create', 'billing:read'], expires_at: null, max_staleness_seconds: null });
   assert.deepEqual(creation({ ...BLANK, name: ' a ', owner: 'b', allowed_countries: 'de at' }), { name: 'a', owner: 'b', environment: 'live', allowed_countries: ['DE', 'AT'] });
-  assert.throws(() => creation({ ...BLANK, metadata: '{' }), /metadata is no JSON/);
+  assert.throws(() => creation({ ...BLANK, metadata: '{' }), /metadata is not JSON/);
+});
+
+test('what the form calls wrong the server refuses, by the same field; what the server takes the form does not call wrong', async () => {
+  const { faultsOf, creation, BLANK } = await pure('settings.ts');
+  const sound = { ...BLANK, name: 'sound', owner: 'acme' };
+  const rule = { name: 'requests', limit: '5', window_seconds: '60', burst: '', mode: 'exact' };
+  const wrong = [
+    { name: '' }, { name: 'x'.repeat(101) }, { owner: ' ' }, { owner: 'y'.repeat(201) }, { expires_at: '2020-01-01T00:00' }, { not_before: '2090-01-02T00:00', expires_at: '2090-01-01T00:00' },
+    { other_scopes: 'calls' }, { other_scopes: 'Calls:create' }, { other_scopes: 'calls:create:all' }, { other_scopes: `a:${'b'.repeat(99)}` }, { allowed_ips: '192.0.2.256' }, { allowed_ips: '010.0.0.1' }, { allowed_ips: '192.0.2.0/33' },
+    { denied_ips: '192.0.2.0/24/8' }, { denied_ips: '0.0.0.0/0' }, { denied_ips: 'shop.example' }, { allowed_countries: 'DEU' }, { allowed_origins: 'shop.example' }, { allowed_origins: 'https://shop.example/' },
+    { max_staleness_seconds: '61' }, { max_staleness_seconds: '-1' }, { rotation_days: '0' }, { rotation_days: '1.5' }, { metadata: '["a"]' }, { metadata: '7' },
+    { rate_limits: [{ ...rule, name: 'Requests' }] }, { rate_limits: [{ ...rule, limit: '1000001' }] }, { rate_limits: [{ ...rule, window_seconds: 'often' }] }, { rate_limits: [{ ...rule, burst: '0' }] },
+    { rate_limits: [rule], quotas: [{ name: 'requests', limit: '5', period: 'day' }] }, { quotas: [{ name: 'monthly', limit: '', period: 'month' }] },
+  ];
+  const now = Date.now();
+  for (const each of wrong) {
+    const faults = faultsOf({ ...sound, ...each }, BLANK, now);
+    assert.equal(faults.length, 1, JSON.stringify([each, faults]));
+    const { status, body } = await keyward.call('POST', '/v1/keys', creation({ ...sound, ...each }));
+    assert.deepEqual([status, body.field?.split(/[.[]/)[0]], [400, faults[0].field.replace('other_scopes', 'scopes')], JSON.stringify([each, body]));
+  }
+  const right = [
+    {}, { name: '😀'.repeat(100) }, { expires_at: '2090-01-02T00:00', not_before: '2090-01-01T00:00' }, { other_scopes: '*:* a.b-c_d:* keyward.*:*' }, { allowed_ips: '192.0.2.0/24\n2001:DB8::/32, ::1 ::ffff:192.0.2.0/120' },
+    { allowed_countries: 'de, AT' }, { allowed_origins: 'http://localhost:3000 https://[::1]:8443' }, { max_staleness_seconds: '0', rotation_days: '3650' }, { metadata: ' {"a": [1]} ' }, { rate_limits: [{ ...rule, burst: '1' }], quotas: [{ name: 'monthly', limit: '9007199254740991', period: 'total' }] },
+  ];
+  for (const each of right) {
+    assert.deepEqual(faultsOf({ ...sound, ...each }, BLANK, now), [], JSON.stringify(each));
+    const { status, text } = await keyward.call('POST', '/v1/keys', creation({ ...sound, ...each }));
+    assert.equal(status, 201, text);
+  }
+  // A key that has expired can still be renamed.
+  assert.deepEqual(faultsOf({ ...sound, expires_at: '2020-01-01T00:00' }, { ...sound, expires_at: '2020-01-01T00:00' }, now), []);
+});
+
+test('after refusals it is asked less often, and never before the refusal said', async () => {
+  const { pause } = await pure('screen.ts');
+  assert.deepEqual([pause(5000, 1, 0), pause(5000, 2, 0), pause(5000, 9, 0)], [10_000, 20_000, 120_000]);
+  assert.deepEqual([pause(5000, 1, 300), pause(5000, 1, 1)], [300_000, 10_000]);
 });
 
 test('every problem that the API knows comes with what to do about it', async () => {
@@ -151,8 +189,8 @@ test('a key is created, shown once, and leaving before it was copied is warned o
   await page.getByLabel('Name', { exact: true }).fill('browser-made');
   await page.getByLabel('Owner').fill('acme');
   await page.getByRole('button', { name: '90 days' }).click();
-  await page.getByLabel(/^(Other scopes|Scopes, by)/).fill('calls:create, billing:read');
-  await page.getByText('From where and when').click();
+  await page.getByLabel(/^(Other scopes|Scopes, separated)/).fill('calls:create, billing:read');
+  await page.getByText('Where and when it may be used').click();
   await page.getByLabel('Allowed addresses').fill('192.0.2.0/24\n127.0.0.1');
   await page.getByLabel('Allowed countries').fill('de');
   await page.getByText('Limits', { exact: true }).click();
@@ -220,7 +258,7 @@ test('rotating: both secrets with their evidence, a refusal that shows it, and t
   const asked = page.getByRole('dialog', { name: 'Rotate the key' });
   await asked.getByLabel('The overlap begins').selectOption('now');
   assert.deepEqual(await violations(page), []);
-  await asked.getByRole('button', { name: 'Make the new secret' }).click();
+  await asked.getByRole('button', { name: 'Create the new secret' }).click();
   const shown = page.getByRole('dialog', { name: 'The new secret, shown this once' });
   const next = await shown.locator('.shown-key').textContent();
   await shown.getByRole('button', { name: 'Copy', exact: true }).click();
@@ -236,7 +274,7 @@ test('rotating: both secrets with their evidence, a refusal that shows it, and t
   assert.match(await refused.textContent(), /request req_/);
   assert.deepEqual(await violations(page), []);
   await refused.getByRole('button', { name: 'Complete anyway' }).click();
-  await page.getByText('completed: the new secret alone works').waitFor();
+  await page.getByText('Rotation 1 completed only the new secret works').waitFor();
   await page.getByText('It holds on every edge.').waitFor({ timeout: 15_000 });
   assert.equal(await keyward.verdict(made.key), 'ROTATED_OUT');
   assert.equal(await keyward.verdict(next), 'VALID');
@@ -297,7 +335,7 @@ test('while keyward does not answer, a form says so and keeps what was typed; a 
   await page.getByRole('button', { name: 'Create the key' }).click();
   await page.waitForFunction(() => document.querySelector('button[type="submit"]').getAttribute('aria-disabled') === null && document.querySelector('.problem'));
   await page.getByRole('button', { name: 'Create the key' }).click();
-  await page.getByText('its text is lost').waitFor();
+  await page.getByText('its text was lost').waitFor();
   const { body } = await keyward.call('GET', '/v1/keys?search=lost-answer');
   assert.equal(body.data.length, 1);
   assert.equal(await page.getByRole('link', { name: 'Show that key' }).getAttribute('href'), `#/keys/${body.data[0].id}`);
@@ -305,7 +343,7 @@ test('while keyward does not answer, a form says so and keeps what was typed; a 
   await page.route('**/v1/incidents*', (route) => route.abort('connectionrefused'), { times: 1 });
   await page.evaluate(() => { location.hash = '#/incidents'; });
   await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('No incident.').waitFor();
+  await page.getByText('No incidents.').waitFor();
   assert.deepEqual(complaints, []);
 });
 
@@ -314,13 +352,13 @@ test('what was typed is there again after another screen was looked at', async (
   await page.getByLabel('Name', { exact: true }).fill('half-typed');
   await page.getByText('Limits', { exact: true }).click();
   await page.getByRole('button', { name: 'Add' }).first().click();
-  await page.getByLabel('in seconds', { exact: true }).fill('3600');
+  await page.getByLabel('Window, in seconds', { exact: true }).fill('3600');
   await page.getByRole('link', { name: 'Audit' }).click();
   await heading(page, 'Audit');
   await page.goBack();
   await heading(page, 'Create a key');
   assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'half-typed');
-  assert.equal(await page.getByLabel('in seconds', { exact: true }).inputValue(), '3600');
+  assert.equal(await page.getByLabel('Window, in seconds', { exact: true }).inputValue(), '3600');
 });
 
 test('a management key that is revoked meanwhile: another is asked for over the page, and what was begun goes on with it', async (t) => {
@@ -351,7 +389,7 @@ test('a key that somebody else changes or revokes while its form is open: it is 
   await page.getByLabel('Owner').fill('mine');
   await keyward.call('PATCH', `/v1/keys/${made.id}`, { name: 'contested-too' });
   await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('Changed were: name.').waitFor();
+  await page.getByText('Changed: name.').waitFor();
   assert.equal(await page.getByLabel('Owner').inputValue(), 'mine');
   await page.getByRole('button', { name: 'Save' }).click();
   await heading(page, 'contested-too');
@@ -391,7 +429,7 @@ test('a leak is answered: the key ends, the incident has its checklist, notes an
   const { page, complaints } = await at(t, `#/keys/${made.id}`);
   await page.getByRole('button', { name: 'It leaked …' }).click();
   await page.getByLabel('Reason').fill('in a build log');
-  await page.getByRole('button', { name: 'Answer the leak' }).click();
+  await page.getByRole('button', { name: 'Respond', exact: true }).click();
   await heading(page, 'Incident of leaks');
   assert.equal(await keyward.verdict(made.key), 'REVOKED');
   await page.getByLabel('The owner is told').check();
@@ -402,8 +440,8 @@ test('a leak is answered: the key ends, the incident has its checklist, notes an
   await page.locator('.notes .quote').getByText('<script>alert(1)</script>').waitFor();
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Markdown' }).click()]);
   assert.match(readFileSync(await file.path(), 'utf8'), /leaks/);
-  await page.getByRole('button', { name: 'Close it' }).click();
-  await page.getByRole('button', { name: 'Open it again' }).waitFor();
+  await page.getByRole('button', { name: 'Close', exact: true }).click();
+  await page.getByRole('button', { name: 'Reopen' }).waitFor();
   assert.equal((await keyward.call('GET', `/v1/incidents/inc_${made.id}_1`)).body.status, 'closed');
   assert.deepEqual(complaints, []);
 });
@@ -422,12 +460,12 @@ test('the log says that it is whole, holds a head that was kept, and names what 
   await set.locator('summary').click();
   assert.match(await set.textContent(), /current: null → /);
   await keyward.call('DELETE', '/v1/routes/audited');
-  await page.getByText('Check that its end was not cut').click();
-  await page.getByLabel('A head that you kept').fill('nonsense');
-  await page.getByRole('button', { name: 'Hold the log to it' }).click();
+  await page.getByText('Check that the end was not cut off').click();
+  await page.getByLabel('A log head that you saved').fill('nonsense');
+  await page.getByRole('button', { name: 'Check the log against it' }).click();
   await page.locator('[data-field="head"] .error').filter({ hasText: /./ }).waitFor();
-  await page.getByLabel('A head that you kept').fill(body.log_head);
-  await page.getByRole('button', { name: 'Hold the log to it' }).click();
+  await page.getByLabel('A log head that you saved').fill(body.log_head);
+  await page.getByRole('button', { name: 'Check the log against it' }).click();
   await page.locator('[data-field="head"] .error').filter({ hasNotText: /./ }).waitFor({ state: 'attached' });
   await page.locator('.chain.whole').waitFor();
   const row = page.getByRole('row').filter({ hasText: 'key updated' }).first();
@@ -452,7 +490,7 @@ test('a route: its secret is written and never read, the next one gets its share
   const before = await settings.inputValue();
   await settings.fill('{');
   await page.getByRole('button', { name: 'Save the settings' }).click();
-  await page.locator('[data-field="settings"] .error').filter({ hasText: 'no JSON' }).waitFor();
+  await page.locator('[data-field="settings"] .error').filter({ hasText: 'not JSON' }).waitFor();
   await settings.fill(JSON.stringify({ ...JSON.parse(before), timeout_seconds: 9 }));
   await page.getByRole('button', { name: 'Save the settings' }).click();
   await page.getByText('It holds on every edge.').waitFor({ timeout: 15_000 });
@@ -463,7 +501,7 @@ test('a route: its secret is written and never read, the next one gets its share
   await next.getByText('empty').waitFor();
   await page.evaluate(() => { location.hash = '#/routes/new'; });
   await page.getByLabel('Name').fill('as-offered');
-  await page.getByRole('button', { name: 'Write the route' }).click();
+  await page.getByRole('button', { name: 'Create the route' }).click();
   await heading(page, 'Route as-offered');
   await page.getByRole('button', { name: 'Remove the route' }).click();
   await page.getByRole('button', { name: 'Keep it' }).click();
@@ -481,7 +519,7 @@ test('a finding of the key-safety report is mended by its own request', async (t
   const finding = page.locator('.findings > li').filter({ has: page.getByRole('link', { name: 'endless' }) });
   await finding.getByRole('button', { name: 'Set expires at …' }).click();
   assert.match(await page.getByRole('region', { name: 'Request' }).textContent(), new RegExp(`PATCH /v1/keys/${made.id}`));
-  await page.getByRole('button', { name: 'Send it' }).click();
+  await page.getByRole('button', { name: 'Send the request' }).click();
   await finding.waitFor({ state: 'detached' });
   assert.ok((await keyward.call('GET', `/v1/keys/${made.id}`)).body.expires_at);
   assert.deepEqual(complaints, []);
@@ -491,7 +529,7 @@ test('a webhook is written, its secret shown once, tested, paused', async (t) =>
   const { page, complaints } = await at(t, '#/webhooks');
   await page.getByLabel('Name').fill('pager');
   await page.getByLabel('URL').fill(`${provider.url}/hook`);
-  await page.getByRole('button', { name: 'Write the webhook' }).click();
+  await page.getByRole('button', { name: 'Save the webhook' }).click();
   const shown = page.getByRole('dialog', { name: 'The webhook’s secret, shown this once' });
   assert.match(await shown.locator('.shown-key').textContent(), /^whsec_/);
   await shown.getByRole('button', { name: 'Copy', exact: true }).click();
@@ -502,7 +540,7 @@ test('a webhook is written, its secret shown once, tested, paused', async (t) =>
   // The stand-in takes no webhooks: it answers, and that is what is listed.
   const row = page.getByRole('region', { name: 'Deliveries' }).getByRole('row').filter({ hasText: 'keyward.test' });
   for (let look = 0; look < 20 && (await row.count()) === 0; look += 1) {
-    await page.getByRole('button', { name: 'Look again' }).click();
+    await page.getByRole('button', { name: 'Refresh' }).click();
     await page.waitForLoadState('networkidle');
   }
   assert.match(await row.first().textContent(), /retry/);
@@ -539,7 +577,321 @@ test('a host without keyward behind the page says so', async (t) => {
   const { page } = await open(t);
   await page.route('**/v1/**', (route) => route.fulfill({ status: 404, contentType: 'text/html', body: '<h1>Not found</h1>' }));
   await logIn(page);
-  await page.locator('.problem').filter({ hasText: 'No keyward answers here' }).getByText('npm start').waitFor();
+  await page.locator('.problem').filter({ hasText: 'This is not keyward' }).getByText('npm start').waitFor();
+});
+
+/** The rows of a table by its name, without its head. */
+const rowsOf = (page, name) => page.getByRole('region', { name }).locator('tbody tr');
+
+test('what happens to a key shows on its page by itself, and moves nothing of what somebody does there; only its status is told', async (t) => {
+  const made = await keyward.create({ name: 'watched', owner: 'acme-logistics' });
+  await keyward.authorize(made.key);
+  const { page, complaints } = await at(t, `#/keys/${made.id}`);
+  await rowsOf(page, 'Last calls').first().waitFor();
+  await page.locator('.u-over').waitFor();
+  await page.getByText('As a table').click();
+  await page.getByRole('button', { name: 'Disable' }).focus();
+  await page.evaluate(() => {
+    scrollTo(0, 200);
+    const owner = [...document.querySelectorAll('.known dd')][0];
+    getSelection().selectAllChildren(owner);
+    // What stays is the same element, not another like it.
+    document.querySelector('[aria-label="Last calls"] tbody tr').marked = true;
+    document.querySelector('.u-over').marked = true;
+  });
+  const state = () => page.evaluate(() => ({ selected: getSelection().toString(), focused: document.activeElement.textContent, y: scrollY, open: document.querySelector('.part-of details').open, said: document.querySelector('#said').textContent }));
+  const before = await state();
+  assert.deepEqual([before.selected, before.focused, before.y, before.open], ['acme-logistics', 'Disable', 200, true]);
+  await keyward.authorize(made.key);
+  await keyward.call('PATCH', `/v1/keys/${made.id}`, { name: 'watched-still' });
+  await heading(page, 'watched-still');
+  await rowsOf(page, 'Last calls').nth(1).waitFor();
+  await page.getByText('2 calls in 48 hours').waitFor();
+  assert.deepEqual(await state(), before);
+  for (const kept of [rowsOf(page, 'Last calls').nth(1), page.locator('.u-over')]) assert.ok(await kept.evaluate((element) => element.marked));
+  assert.deepEqual(await violations(page), []);
+  // Somebody else begins a rotation.
+  await keyward.call('POST', `/v1/keys/${made.id}/rotations`, { activate: 'now' });
+  await page.locator('[data-secret="2"]').waitFor();
+  assert.equal((await state()).said, '');
+
+  await keyward.call('POST', `/v1/keys/${made.id}/disable`, {});
+  await page.locator('.under .badge').filter({ hasText: 'disabled' }).waitFor();
+  assert.equal((await state()).said, 'This key was disabled while you had it open.');
+  // The button that was focused is no more: it is not the one that undoes the change that is pressed next.
+  assert.ok(await page.evaluate(() => document.activeElement.matches('.problem[tabindex]')));
+  assert.deepEqual(await violations(page), []);
+  // What is done here is not told of as another's doing.
+  await page.getByRole('button', { name: 'Enable' }).click();
+  await page.getByRole('button', { name: 'Disable' }).waitFor();
+  await page.waitForResponse((response) => response.url().endsWith(`/v1/keys/${made.id}`));
+  // Read after the key was shown.
+  await page.waitForResponse((response) => response.url().includes('/calls?'));
+  assert.equal(await page.getByText('while you had it open').count(), 0);
+  assert.deepEqual(complaints, []);
+});
+
+test('a key that somebody else revokes while its page, a dialog over it or its form is open: it is said with what to do next, and nothing that was typed is lost', async (t) => {
+  const made = await keyward.create({ name: 'revoked-by-another', owner: 'acme', scopes: ['billing:read'] });
+  const { page, complaints } = await at(t, `#/keys/${made.id}`);
+  await page.getByRole('button', { name: 'It leaked …' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Respond to a leak' });
+  await dialog.getByLabel('Note').fill('half a sen');
+  await keyward.call('POST', `/v1/keys/${made.id}/revoke`, { reason: 'seen on <b>a forum</b>' });
+  await dialog.getByText('This key was revoked while you had it open.').first().waitFor();
+  // What is behind a dialog is not heard.
+  assert.match(await dialog.getByRole('status').textContent(), /revoked/);
+  await page.keyboard.type('tence');
+  assert.equal(await dialog.getByLabel('Note').inputValue(), 'half a sentence');
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press('Escape');
+  const notice = page.locator('.problem').filter({ hasText: 'This key was revoked while you had it open.' });
+  assert.match(await notice.textContent(), /seen on <b>a forum<\/b>.*Callers need another key/);
+  assert.equal(await page.getByRole('button', { name: /^(Disable|Revoke …|It leaked …)$/ }).count(), 0);
+  await notice.getByRole('button', { name: 'Create a key like it' }).click();
+  await heading(page, 'Create a key');
+  assert.deepEqual([await page.getByLabel('Name', { exact: true }).inputValue(), await page.getByLabel('billing:read').isChecked()], ['revoked-by-another', true]);
+
+  const other = await keyward.create({ name: 'edited-meanwhile' });
+  await page.evaluate((id) => { location.hash = `#/keys/${id}/edit`; }, other.id);
+  await page.getByLabel('Owner').fill('typ');
+  await keyward.call('POST', `/v1/keys/${other.id}/revoke`, {});
+  // Without a click.
+  await page.getByText('Somebody else revoked this key').first().waitFor();
+  await page.keyboard.type('ed');
+  assert.equal(await page.getByLabel('Owner').inputValue(), 'typed');
+  assert.deepEqual(complaints, []);
+});
+
+test('a key’s page is read every few seconds while it is seen, less often while it is refused, not before Retry-After, and no more once it is left, paused or logged out of', async (t) => {
+  const made = await keyward.create({ name: 'polled' });
+  const { page, urls } = await open(t, { hash: `#/keys/${made.id}` });
+  const pending = new Set();
+  page.on('request', (request) => request.url().endsWith('/openapi.json') || pending.add(request));
+  for (const ended of ['requestfinished', 'requestfailed']) page.on(ended, (request) => pending.delete(request));
+  /** Ends when nothing is asked for and nothing follows from what was answered. */
+  const settled = async () => {
+    for (let quiet = 0; quiet < 3; quiet = pending.size === 0 ? quiet + 1 : 0) await page.evaluate(() => fetch('/openapi.json').then((response) => response.text()));
+  };
+  await page.clock.install();
+  await logIn(page);
+  await heading(page, 'polled');
+  await page.clock.pauseAt(Date.now() + 3_600_000);
+  await settled();
+  const asked = () => urls.filter((url) => url.endsWith(`/v1/keys/${made.id}`)).length;
+  /** Lets the page's clock go on; what it begins to ask for then, it has the answer to when this ends. */
+  const pass = async (ms) => {
+    await page.clock.runFor(ms);
+    await settled();
+  };
+  const see = (visible) => page.evaluate((state) => {
+    Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, visible ? 'visible' : 'hidden');
+  const during = async (what) => {
+    const before = asked();
+    await what();
+    return asked() - before;
+  };
+  await pass(10_000);
+  for (let round = 0; round < 3; round += 1) assert.equal(await during(() => pass(5_000)), 1);
+  await see(false);
+  await pass(5_000);
+  assert.equal(await during(() => pass(600_000)), 0);
+  assert.equal(await during(async () => {
+    await see(true);
+    await pass(0);
+  }), 1);
+  const line = page.locator('.live');
+  const refuse = (seconds) => page.route(`**/v1/keys/${made.id}`, (route) => route.fulfill({ status: 429, contentType: 'application/problem+json', headers: { 'keyward-request-id': 'req_x', 'retry-after': seconds },
+    body: JSON.stringify({ status: 429, code: 'RATE_LIMITED', title: 'Too many calls', detail: 'a rate limit of the key is reached', request_id: 'req_x' }) }));
+  await refuse('90');
+  assert.equal(await during(() => pass(5_000)), 1);
+  await line.getByText(/Last updated .* ago: Too many calls\. Trying again in 2 min/).waitFor();
+  assert.equal(await during(() => pass(85_000)), 0);
+  assert.equal(await during(() => pass(6_000)), 1);
+  assert.equal(await page.locator('#said').textContent(), '');
+  await page.unroute(`**/v1/keys/${made.id}`);
+  await line.getByRole('button', { name: 'Try now' }).click();
+  await line.getByText('Updated 0 s ago.').waitFor();
+  // The line itself is not read aloud each second.
+  assert.equal(await line.evaluate((element) => element.closest('[aria-live], [role="status"], [role="alert"]')), null);
+  await page.route(`**/v1/keys/${made.id}`, (route) => route.abort('connectionrefused'));
+  assert.equal(await during(() => pass(5_000)), 1);
+  assert.equal(await during(() => pass(9_000)), 0);
+  assert.equal(await during(() => pass(1_500)), 1);
+  assert.equal(await during(() => pass(19_000)), 0);
+  await page.unroute(`**/v1/keys/${made.id}`);
+  await line.getByRole('button', { name: 'Try now' }).click();
+  await line.getByRole('button', { name: 'Pause updates' }).click();
+  await line.getByText('Paused.').waitFor();
+  assert.equal(await during(() => pass(600_000)), 0);
+  assert.equal(await during(async () => {
+    await line.getByRole('button', { name: 'Resume updates' }).click();
+    await pass(0);
+  }), 1);
+  await page.evaluate(() => { location.hash = '#/safety'; });
+  await heading(page, 'Key safety');
+  assert.equal(await during(() => pass(600_000)), 0);
+  await page.goBack();
+  await heading(page, 'polled');
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByLabel('Management key').waitFor();
+  assert.equal(await during(() => pass(600_000)), 0);
+});
+
+test('a management key that is refused while a key’s page is only read asks for no other over what is being typed', async (t) => {
+  const manager = await keyward.create({ name: 'ends-soon', scopes: ['keyward.*:*'], max_staleness_seconds: 0 });
+  const made = await keyward.create({ name: 'looked-on' });
+  const { page } = await at(t, `#/keys/${made.id}`, { key: manager.key });
+  await page.getByRole('button', { name: 'Revoke …' }).click();
+  await page.getByLabel('Reason').fill('half');
+  await keyward.call('POST', `/v1/keys/${manager.id}/revoke`, { wait: true });
+  await page.locator('.live').getByText('The key is not accepted').waitFor();
+  await page.keyboard.type(' typed');
+  assert.equal(await page.getByLabel('Reason').inputValue(), 'half typed');
+  assert.equal(await page.getByRole('dialog').count(), 1);
+  await page.keyboard.press('Escape');
+  // Who asks is asked.
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await page.getByRole('dialog', { name: 'Log in again' }).waitFor();
+});
+
+test('a receipt says its instants to the millisecond and with their offset, and every time of a table says its zone', async (t) => {
+  const made = await keyward.create({ name: 'in-kolkata' });
+  await keyward.authorize(made.key);
+  const { page, complaints } = await at(t, `#/keys/${made.id}`, { timezoneId: 'Asia/Kolkata' });
+  await rowsOf(page, 'Last calls').first().waitFor();
+  await page.getByRole('button', { name: 'Revoke …' }).click();
+  await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+  const times = page.locator('.receipt time');
+  await times.nth(1).waitFor();
+  const { body } = await keyward.call('POST', `/v1/keys/${made.id}/revoke`, {});
+  const there = (iso) => new Date(Date.parse(iso) + 5.5 * 3_600_000).toISOString().slice(11, 23);
+  for (const [index, iso] of [body.revoked_at, body.effective_by].entries()) {
+    assert.match(iso, /\.\d{3}Z$/);
+    assert.equal(await times.nth(index).getAttribute('datetime'), iso);
+    assert.equal(await times.nth(index).getAttribute('title'), iso);
+    assert.ok((await times.nth(index).innerText()).endsWith(`${there(iso)} UTC+05:30`), await times.nth(index).innerText());
+  }
+  const { body: calls } = await keyward.call('GET', `/v1/keys/${made.id}/calls`);
+  const called = rowsOf(page, 'Last calls').first().locator('time');
+  assert.equal(await called.getAttribute('title'), calls.data[0].at);
+  assert.ok((await called.innerText()).endsWith(`${there(calls.data[0].at).slice(0, 8)} UTC+5:30`));
+  await page.evaluate(() => { location.hash = '#/audit'; });
+  await rowsOf(page, 'Log').first().waitFor();
+  const bare = await page.evaluate(() => [...document.querySelectorAll('td')].map(({ innerText }) => innerText).filter((text) => /\d\d:\d\d:\d\d/.test(text) && !/UTC\+5:30/.test(text)));
+  assert.deepEqual(bare, []);
+  assert.deepEqual(complaints, []);
+});
+
+test('at 1280 px the name of a key can be read in the list; one of 500 characters is cut there, and whole in its title and on the key’s page', async (t) => {
+  const made = await keyward.create({ name: 'server-prod-eu-billing', owner: 'acme-logistics', expires_at: '2027-03-01T10:00:00Z' });
+  const long = await keyward.create({ name: 'long' });
+  const name = 'long-'.repeat(100);
+  const { page } = await open(t, { hash: '#/keys' });
+  // No key has such a name yet: the API takes 100 characters.
+  await page.route(/\/v1\/keys(\?.*|\/[0-9A-Za-z]{16})$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replaceAll('"name":"long"', `"name":"${name}"`) });
+  });
+  await logIn(page);
+  const measured = (of) => page.getByRole('link', { name: of, exact: true }).evaluate((link) => {
+    const cell = link.closest('[role="gridcell"]');
+    return { cut: cell.scrollWidth > cell.clientWidth, ellipsis: getComputedStyle(cell).textOverflow, title: link.title };
+  });
+  assert.deepEqual(await measured('server-prod-eu-billing'), { cut: false, ellipsis: 'ellipsis', title: 'server-prod-eu-billing' });
+  assert.deepEqual(await measured(name), { cut: true, ellipsis: 'ellipsis', title: name });
+  const row = page.getByRole('row').filter({ hasText: 'server-prod-eu-billing' });
+  assert.deepEqual(await row.evaluate((element) => [...element.children].filter((cell) => cell.scrollWidth > cell.clientWidth).map(({ textContent }) => textContent)), []);
+  assert.deepEqual(await page.locator('.rows').evaluate((element) => [element.scrollWidth - element.clientWidth, ...[...element.querySelectorAll('[role="columnheader"]')].filter((cell) => cell.scrollWidth > cell.clientWidth).map(({ textContent }) => textContent)]), [0]);
+  assert.equal(await row.locator('time').getAttribute('datetime'), '2027-03-01T10:00:00.000Z');
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.evaluate((id) => { location.hash = `#/keys/${id}`; }, long.id);
+    await heading(page, name);
+    assert.equal((await page.evaluate(beyondTheSide)).scroll, 0);
+  }
+  assert.equal((await keyward.call('GET', `/v1/keys/${made.id}`)).body.name, 'server-prod-eu-billing');
+});
+
+test('all that is wrong with a form is said at once, each beside its field and in a list that leads there; the server says the rest', async (t) => {
+  const { page, complaints, urls } = await at(t, '#/keys/new');
+  await page.getByLabel('Name', { exact: true }).fill('x'.repeat(101));
+  await page.getByLabel('Environment').fill('nowhere');
+  await page.getByLabel(/^(Other scopes|Scopes, separated)/).fill('calls');
+  // Half a date.
+  await page.getByLabel('Expires').focus();
+  await page.keyboard.type('12');
+  await page.getByText('Where and when it may be used').click();
+  await page.getByLabel('Allowed addresses').fill('192.0.2.0/24 nonsense');
+  await page.getByText('Where and when it may be used').click();
+  await page.getByText('Limits', { exact: true }).click();
+  await page.getByRole('button', { name: 'Add' }).first().click();
+  await page.getByLabel('Window, in seconds').fill('often');
+  const before = urls.length;
+  await page.getByRole('button', { name: 'Create the key' }).click();
+  const summary = page.getByRole('group', { name: 'What to correct' });
+  await summary.waitFor();
+  assert.ok(await summary.evaluate((element) => document.activeElement === element));
+  const labels = (await summary.getByRole('link').allTextContents()).map((text) => text.split(':')[0].replace('Scopes, separated by spaces or commas', 'Other scopes'));
+  assert.deepEqual(labels, ['Name', 'Owner', 'Expires', 'Other scopes', 'Allowed addresses', 'Rate limits']);
+  for (const [name, said] of [['name', 'at most 100 characters; this has 101'], ['owner', 'Enter an owner'], ['expires_at', 'whole date'], ['other_scopes', '“calls”'], ['allowed_ips', '“nonsense”'], ['rate_limits', 'Rule 1, Window, in seconds: must be a whole number']]) {
+    assert.ok(await page.locator(`[data-field="${name}"] > .error`).filter({ hasText: said }).isVisible(), name);
+    assert.equal(await page.locator(`[data-field="${name}"] [aria-invalid="true"]`).count(), 1, name);
+  }
+  assert.deepEqual(await violations(page), []);
+  assert.equal(urls.length, before);
+  // Each control says to those who do not see it what is wrong with it.
+  assert.ok(await page.evaluate(() => [...document.querySelectorAll('[aria-invalid="true"]')].every((control) => control.getAttribute('aria-describedby').split(' ').some((id) => document.getElementById(id).matches('.error') && document.getElementById(id).textContent))));
+  const url = page.url();
+  await summary.getByRole('link', { name: /^Rate limits/ }).click();
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'rate-window');
+  await page.getByLabel('Window, in seconds').fill('60');
+  await summary.getByRole('link', { name: /^Allowed addresses/ }).click();
+  await page.keyboard.press('ControlOrMeta+a');
+  await page.keyboard.type('192.0.2.0/24');
+  assert.equal(page.url(), url);
+  await page.getByRole('button', { name: 'Never' }).click();
+  await page.getByLabel(/^(Other scopes|Scopes, separated)/).fill('calls:create');
+  await page.getByLabel('Owner').fill('acme');
+  await page.getByRole('button', { name: 'Create the key' }).click();
+  // One alone is gone to.
+  await page.waitForFunction(() => document.activeElement.name === 'name');
+  assert.equal(await page.locator('[aria-invalid="true"]').count(), 1);
+  assert.equal(await summary.count(), 0);
+  await page.getByLabel('Name', { exact: true }).fill('corrected');
+  await page.getByRole('button', { name: 'Create the key' }).click();
+  // Which environments there are, the server knows.
+  await page.locator('[data-field="environment"] .error').filter({ hasText: 'Must be one of' }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'environment');
+  await page.getByLabel('Environment').fill('test');
+  await page.getByRole('button', { name: 'Create the key' }).click();
+  await page.getByRole('dialog', { name: 'Your key, shown this once' }).waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+for (const width of [390, 320]) {
+  test(`at ${width} px every area of the dashboard is in sight, and none is scrolled to`, async (t) => {
+    const { page } = await at(t, '#/webhooks', { viewport: { width, height: 800 } });
+    const areas = page.getByRole('navigation', { name: 'Dashboard' });
+    assert.deepEqual(await areas.evaluate((nav) => [nav, ...nav.querySelectorAll('ul')].filter((element) => element.scrollWidth > element.clientWidth).length), 0);
+    const boxes = await areas.locator('a, button').evaluateAll((all) => all.map((element) => element.getBoundingClientRect()).map(({ left, right, height }) => ({ left, right, height })));
+    assert.equal(boxes.length, 7);
+    assert.deepEqual(boxes.filter(({ left, right, height }) => left < 0 || right > width || height < 44), []);
+  });
+}
+
+test('“Refresh” reads the list of keys again, and no script says “anew” for it', async (t) => {
+  const { page } = await at(t, '#/keys');
+  await page.getByRole('searchbox').fill('refreshed-');
+  await page.getByText('No keys match.').waitFor();
+  await keyward.create({ name: 'refreshed-now' });
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.getByRole('link', { name: 'refreshed-now' }).waitFor();
+  const scripts = readdirSync(join(root, 'build', 'www', 'assets')).filter((name) => /^dashboard.*\.js$/.test(name)).map((name) => readFileSync(join(root, 'build', 'www', 'assets', name), 'utf8'));
+  assert.ok(scripts.length > 0);
+  for (const odd of ['anew', 'Look again', 'Hold the log', 'blank or comma', 'as is the default', 'run into']) assert.ok(scripts.every((script) => !script.includes(odd)), odd);
 });
 
 for (const [colorScheme, width] of [['light', 1440], ['dark', 390]]) {
@@ -580,7 +932,7 @@ test(`${MANY} keys are scrolled from the first to the last, with less work for a
   t.diagnostic(`${MANY} keys imported in ${((performance.now() - began) / 1000).toFixed(0)} s`);
   const { page, complaints } = await at(t, '#/keys');
   await page.getByRole('searchbox').fill('many-');
-  await page.getByText('read so far').waitFor();
+  await page.getByText('loaded;').waitFor();
   const grid = page.getByRole('grid', { name: 'Keys' });
   assert.equal(await grid.getAttribute('aria-rowcount'), '-1');
   const cdp = await page.context().newCDPSession(page);

@@ -1,12 +1,12 @@
 /** The log of every change, and whether it is whole. */
 import { call, query } from './api.ts';
-import { badge, copyButton, empty, facts, fill, h, own, table, type Child } from './dom.ts';
+import { badge, copyButton, empty, facts, fill, h, own, table, time, type Child } from './dom.ts';
 import { field, form, text, value } from './forms.ts';
 import type { Entry, LogCheck } from './model.ts';
 import { paged } from './pages.ts';
 import { attempt } from './problems.ts';
 import type { Screen } from './screen.ts';
-import { when, words } from './text.ts';
+import { words } from './text.ts';
 
 function subject(entry: Entry): Child {
   if (entry.key_id) return h('a', { href: `#/keys/${entry.key_id}` }, h('code', {}, entry.key_id));
@@ -38,9 +38,9 @@ function changes(entry: Entry): Child {
 function chainView(check: LogCheck): HTMLElement {
   const head = h('code', {}, check.head ?? 'none');
   return h('div', { class: check.whole ? 'chain whole' : 'chain broken', role: 'status' },
-    h('p', { class: 'lead' }, badge(check.whole ? 'Whole' : 'Broken', check.whole ? 'good' : 'bad'), check.whole ? ' No row was altered, removed or put elsewhere.' : ' Rows were altered, removed or put elsewhere.'),
+    h('p', { class: 'lead' }, badge(check.whole ? 'Whole' : 'Broken', check.whole ? 'good' : 'bad'), check.whole ? ' No row was altered, removed or moved.' : ' Rows were altered, removed or moved.'),
     check.problem && h('p', {}, `At row ${check.problem.position}: ${words(check.problem.what)}. ${check.problem.detail}`),
-    facts([['Rows', `${check.rows.toLocaleString('en-GB')}, of which ${check.authenticated.toLocaleString('en-GB')} are vouched for by the audit key`], ['Head', [head, ' ', check.head && copyButton('Copy', () => check.head!, () => head)]]]));
+    facts([['Rows', `${check.rows.toLocaleString('en-GB')}, ${check.authenticated.toLocaleString('en-GB')} of them authenticated by the audit key`], ['Head', [head, ' ', check.head && copyButton('Copy', () => check.head!, () => head)]]]));
 }
 
 export const auditScreen: Screen = (place, { signal }) => {
@@ -48,15 +48,15 @@ export const auditScreen: Screen = (place, { signal }) => {
   const verify = (head: string) => call<LogCheck>('GET', `/v1/audit/verify${query({ head })}`, undefined, { signal });
   void attempt(chain, async () => fill(chain, chainView(await verify(''))));
   const held = form({
-    submit: 'Hold the log to it',
-    children: [field('A head that you kept', text('head', '', { dir: 'ltr', spellcheck: 'false' }), { hint: 'The log_head of a receipt or an export. It shows that the end of the log was not cut since.' })],
+    submit: 'Check the log against it',
+    children: [field('A log head that you saved', text('head', '', { dir: 'ltr', spellcheck: 'false' }), { hint: 'The log_head of a receipt or an export. It shows whether the end of the log was cut off since.' })],
     send: async (of) => fill(chain, chainView(await verify(value(of, 'head')))),
   });
-  fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Audit')), chain, h('details', { class: 'more-fields' }, h('summary', {}, 'Check that its end was not cut'), held),
+  fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Audit')), chain, h('details', { class: 'more-fields' }, h('summary', {}, 'Check that the end was not cut off'), held),
     paged<Entry>({
       path: '/v1/audit', signal,
-      none: () => empty('Nothing was changed yet.', h('p', {}, 'Every change of a key, a route, a webhook or an incident stands here: by whom, from where, what was before and after. Rows are chained, so that altering one shows.')),
-      show: (all) => table('Log', ['Row', 'At', 'What', 'Of', 'Changed', 'By', 'From', 'Request'], all.map((entry) =>
-        [entry.position ?? '–', when(entry.at), words(entry.kind), subject(entry), changes(entry), /^[0-9A-Za-z]{16}$/.test(entry.by) ? h('a', { href: `#/keys/${entry.by}` }, h('code', {}, entry.by)) : entry.by, [entry.address, entry.country].filter(Boolean).join(' ') || '–', h('code', {}, entry.request_id)])),
+      none: () => empty('No changes yet.', h('p', {}, 'Every change to a key, a route, a webhook or an incident is listed here: who made it, from where, and what it was before and after. Rows are chained, so altering one shows.')),
+      show: (all) => table('Log', ['Row', 'Time', 'Event', 'Subject', 'Changes', 'By', 'From', 'Request'], all.map((entry) =>
+        [entry.position ?? '–', time(entry.at), words(entry.kind), subject(entry), changes(entry), /^[0-9A-Za-z]{16}$/.test(entry.by) ? h('a', { href: `#/keys/${entry.by}` }, h('code', {}, entry.by)) : entry.by, [entry.address, entry.country].filter(Boolean).join(' ') || '–', h('code', {}, entry.request_id)])),
     }));
 };

@@ -1,7 +1,7 @@
 /** The chart of a key's use. It is loaded when it is first drawn: most screens have none. */
 import uPlot from 'uplot';
 import { h } from './dom.ts';
-import type { Point } from './text.ts';
+import { when, type Point } from './text.ts';
 
 const HEIGHT = 220;
 
@@ -15,9 +15,13 @@ function color(name: string): string {
   return computed;
 }
 
-/** Draws bars of accepted calls, and refused ones on top of them, into `place`; drawn anew when its width or the theme changes. */
-export function drawChart(place: HTMLElement, data: Point[], signal: AbortSignal): void {
+/**
+ * Draws bars of accepted calls, and refused ones on top of them, into `place`; drawn anew when its width or the theme changes.
+ * @returns draws other data
+ */
+export function drawChart(place: HTMLElement, data: Point[], signal: AbortSignal): (data: Point[]) => void {
   let chart: uPlot | undefined;
+  const columns = (): [number[], number[], number[]] => [data.map(({ at }) => at), data.map(({ accepted, refused }) => accepted + refused), data.map(({ accepted }) => accepted)];
   const bars = uPlot.paths.bars!({ size: [0.8, 40] });
   const draw = (): void => {
     chart?.destroy();
@@ -32,12 +36,12 @@ export function drawChart(place: HTMLElement, data: Point[], signal: AbortSignal
       scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.1)] } },
       axes: [{ ...axis, space: 64, values: (_, splits) => splits.map(clock) }, { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000] }],
       series: [
-        { label: 'Time', value: (_, at) => (at === null || at === undefined ? '–' : new Date(at * 1000).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' })) },
+        { label: 'Time', value: (_, at) => (at === null || at === undefined ? '–' : when(new Date(at * 1000).toISOString())) },
         // Drawn first and behind: what is seen of it above the accepted ones is what was refused.
         { label: 'Refused', fill: color('refused-ink'), width: 0, paths: bars, points: { show: false }, value: (_, __, ___, index) => (index === null ? '–' : String(data[index]!.refused)) },
         { label: 'Accepted', fill: color('id-line'), width: 0, paths: bars, points: { show: false }, value: (_, accepted) => (accepted === null || accepted === undefined ? '–' : String(accepted)) },
       ],
-    }, [data.map(({ at }) => at), data.map(({ accepted, refused }) => accepted + refused), data.map(({ accepted }) => accepted)], place);
+    }, columns(), place);
   };
   let width = 0;
   const resized = new ResizeObserver(() => {
@@ -55,4 +59,8 @@ export function drawChart(place: HTMLElement, data: Point[], signal: AbortSignal
     themed.disconnect();
     chart?.destroy();
   }, { once: true });
+  return (next) => {
+    data = next;
+    chart?.setData(columns());
+  };
 }

@@ -1,4 +1,6 @@
 /** Makes elements. What an API answered goes in as text, never as markup. */
+import { exactly, when } from './text.ts';
+
 export type Child = Node | string | number | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | undefined | ((event: Event) => void)>;
 
@@ -22,6 +24,57 @@ export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren();
   append(element, children);
 }
+
+/** What keeps what it does beside what it looks like: never made into another of its kind. */
+const HANDLES = 'button, input, select, textarea, form';
+
+/** Whether one node may be made into the other. */
+const alike = (old: Node, fresh: Node) => old.nodeName === fresh.nodeName && !(old instanceof Element && old.matches(HANDLES));
+
+function become(old: Node, fresh: Node): void {
+  if (!(old instanceof Element && fresh instanceof Element)) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  // What the visitor opened stays open.
+  for (const { name } of [...old.attributes]) if (name !== 'open' && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (name !== 'open' && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  match(old, [...fresh.childNodes]);
+}
+
+/** Makes the children of an element equal to others: what stays as it is stays itself, what is no more goes, what is new comes between. */
+function match(place: Element, fresh: Node[]): void {
+  let at = place.firstChild;
+  fresh.forEach((node, index) => {
+    let kept = at;
+    while (kept && !kept.isEqualNode(node)) kept = kept.nextSibling;
+    if (kept) {
+      while (at !== kept) {
+        const next: ChildNode | null = at!.nextSibling;
+        at!.remove();
+        at = next;
+      }
+      at = kept.nextSibling;
+    } else if (at && alike(at, node) && !fresh.slice(index + 1).some((later) => later.isEqualNode(at))) {
+      become(at, node);
+      at = at.nextSibling;
+    } else place.insertBefore(node, at);
+  });
+  while (at) {
+    const next: ChildNode | null = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+/** As `fill`, and leaves alone what would be the same: so focus, selection, what was opened and how far it was scrolled stay. */
+export function renew(place: Element, ...children: Child[]): void {
+  const fresh = h('div', {}, ...children);
+  match(place, [...fresh.childNodes]);
+}
+
+/** An instant in the reader's time zone, and in UTC for whoever points at it; to the millisecond where that is what is told. */
+export const time = (iso: string, how: 'plain' | 'exact' = 'plain') => h('time', { datetime: iso, title: new Date(iso).toISOString() }, how === 'exact' ? exactly(iso) : when(iso));
 
 /** Words of people: in their own direction, without turning the words around them. */
 export const own = (text: string) => h('bdi', { dir: 'auto' }, text);
@@ -100,9 +153,9 @@ export function copyButton(label: string, text: () => string, shown: () => Eleme
   return made;
 }
 
-/** Tells those who hear the page what those who see it see. */
+/** Tells those who hear the page what those who see it see. Under an open dialog the page is not heard: the dialog says it then. */
 export function announce(text: string): void {
-  document.querySelector('#said')!.textContent = text;
+  [...document.querySelectorAll('#said, dialog[open] > .said')].at(-1)!.textContent = text;
 }
 
 let dialogs = 0;
@@ -113,7 +166,7 @@ export function dialog(title: string, build: (close: () => void) => Child[], { m
   const id = `dialog-${(dialogs += 1)}`;
   const made = h('dialog', { 'aria-labelledby': id, class: wide ? 'wide' : undefined });
   const close = () => made.close();
-  append(made, [h('h2', { id }, title), ...build(close)]);
+  append(made, [h('h2', { id }, title), ...build(close), h('p', { class: 'said unseen', role: 'status' })]);
   made.addEventListener('cancel', (event) => {
     if (!mayClose()) event.preventDefault();
   });

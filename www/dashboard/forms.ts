@@ -34,7 +34,7 @@ export const value = (form: HTMLFormElement, name: string) => String(new FormDat
 export const values = (form: HTMLFormElement, name: string) => new FormData(form).getAll(name).map(String);
 
 function clearProblems(form: HTMLFormElement): void {
-  form.querySelector('.form-problem')!.replaceChildren();
+  for (const place of form.querySelectorAll('.form-problem, .form-summary')) place.replaceChildren();
   for (const wrong of form.querySelectorAll('[aria-invalid]')) wrong.removeAttribute('aria-invalid');
   for (const error of form.querySelectorAll('.error')) error.textContent = '';
 }
@@ -60,19 +60,53 @@ export function showProblem(form: HTMLFormElement, problem: Problem): void {
   control.focus();
 }
 
+/** What can be said of a field before it is sent. */
+export interface Wrong {
+  /** The name of the field. */
+  field: string;
+  said: string;
+  /** Where a field has several controls: which. */
+  control?: Element | null;
+}
+
+/** Shows all that is wrong, each beside its field, and before them a list of them where there are several. */
+function showWrong(form: HTMLFormElement, all: Wrong[]): void {
+  const found = all.flatMap(({ field: name, said, control }) => {
+    const place = [...form.querySelectorAll<HTMLElement>('[data-field]')].find((each) => each.dataset['field'] === name)!;
+    place.closest('details')?.setAttribute('open', '');
+    const error = place.querySelector('.error')!;
+    error.textContent = error.textContent ? `${error.textContent} ${said}` : said;
+    const wrong = (control ?? place.querySelector('input, select, textarea')) as HTMLElement;
+    wrong.setAttribute('aria-invalid', 'true');
+    return { wrong, said, label: place.querySelector('label, legend')!.textContent };
+  });
+  if (found.length === 1) return found[0]!.wrong.focus();
+  const summary = h('div', { class: 'problem', tabindex: -1, role: 'group', 'aria-label': 'What to correct' }, h('p', { class: 'lead' }, `${found.length} entries need correcting. Nothing was sent.`),
+    h('ul', {}, ...found.map(({ wrong, said, label }) => h('li', {}, h('a', { href: location.hash, onclick: (event) => {
+      // The hash names the screen.
+      event.preventDefault();
+      wrong.focus();
+    } }, `${label}: ${said}`)))));
+  fill(form.querySelector('.form-summary')!, summary);
+  summary.focus();
+}
+
 /**
  * A form that sends what it holds and shows what is wrong with it.
  *
+ * @param check what is wrong as far as this page can tell; it is sent where nothing is
  * @param send what is done with it; a refusal is shown
  */
-export function form({ submit, children, send, cancel, danger = false }: { submit: string; children: Child[]; send: (form: HTMLFormElement) => Promise<void>; cancel?: Child; danger?: boolean }): HTMLFormElement {
+export function form({ submit, children, check: wrongOf = () => [], send, cancel, danger = false }: { submit: string; children: Child[]; check?: (form: HTMLFormElement) => Wrong[]; send: (form: HTMLFormElement) => Promise<void>; cancel?: Child; danger?: boolean }): HTMLFormElement {
   const go = h('button', { type: 'submit', class: danger ? 'danger' : 'primary' }, submit);
   // The server's sentences and no second set of the browser's.
-  const made = h('form', { novalidate: true, autocomplete: 'off' }, ...children, h('div', { class: 'form-problem' }), h('p', { class: 'actions' }, go, cancel));
+  const made = h('form', { novalidate: true, autocomplete: 'off' }, h('div', { class: 'form-summary' }), ...children, h('div', { class: 'form-problem' }), h('p', { class: 'actions' }, go, cancel));
   made.addEventListener('submit', (event) => {
     event.preventDefault();
     void busy(go, async () => {
       clearProblems(made);
+      const wrong = wrongOf(made);
+      if (wrong.length > 0) return showWrong(made, wrong);
       try {
         await send(made);
       } catch (error) {

@@ -1,12 +1,12 @@
 /** Incidents: what is known of each leak, what was done, and the checklist of what remains. */
 import { call } from './api.ts';
-import { announce, badge, button, empty, facts, fill, h, own, section, table, type Child } from './dom.ts';
+import { announce, badge, button, empty, facts, fill, h, own, section, table, time, type Child } from './dom.ts';
 import { area, draft, field, forgetDraft, form, keepDraft, value } from './forms.ts';
 import type { Incident, IncidentRow } from './model.ts';
 import { paged } from './pages.ts';
 import { problemOf, problemView } from './problems.ts';
 import type { Screen } from './screen.ts';
-import { linkable, when } from './text.ts';
+import { linkable } from './text.ts';
 
 const state = (status: string) => badge(status, status === 'open' ? 'bad' : 'good');
 
@@ -14,9 +14,9 @@ export const incidentsScreen: Screen = (place, { signal }) => {
   fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Incidents')),
     paged<IncidentRow>({
       path: '/v1/incidents', signal,
-      none: () => empty('No incident.', h('p', {}, 'One is opened when a key is found in the open: by GitHub’s secret scanning, by a report of your own pipelines, or by you with “It leaked …” on a key’s page. It collects what the key was used for and what remains to be done.')),
-      show: (all) => table('Incidents', ['Key', 'Owner', 'State', 'Opened', 'Found by', 'Done', 'Steps left'], all.map((each) =>
-        [h('a', { href: `#/incidents/${each.id}` }, own(each.key_name)), own(each.owner), state(each.status), when(each.opened_at), each.source, each.action, each.steps_open])),
+      none: () => empty('No incidents.', h('p', {}, 'One is opened when a key is found in the open: by GitHub’s secret scanning, by a report of your own pipelines, or by you with “It leaked …” on a key’s page. It collects what the key was used for and what remains to be done.')),
+      show: (all) => table('Incidents', ['Key', 'Owner', 'State', 'Opened', 'Found by', 'Action', 'Steps left'], all.map((each) =>
+        [h('a', { href: `#/incidents/${each.id}` }, own(each.key_name)), own(each.owner), state(each.status), time(each.opened_at), each.source, each.action, each.steps_open])),
     }));
 };
 
@@ -56,7 +56,7 @@ export const incidentScreen: Screen = async (place, { id, signal }) => {
     box.addEventListener('change', () => void tried({ steps: [{ name: each.name, done: box.checked }] }, box.checked ? 'Ticked off.' : 'Open again.'));
     const kept = `${id}-${each.name}`;
     const note = form({
-      submit: 'Keep the note',
+      submit: 'Save the note',
       children: [field('Note', area('note', draft<string>(kept) ?? each.note ?? '', 2))],
       send: async (of) => {
         await change({ steps: [{ name: each.name, done: box.checked, note: value(of, 'note') }] }, 'Noted.');
@@ -64,13 +64,13 @@ export const incidentScreen: Screen = async (place, { id, signal }) => {
       },
     });
     note.addEventListener('input', () => keepDraft(kept, value(note, 'note')));
-    return h('li', {}, h('label', { class: 'check-row' }, box, h('span', {}, each.title, each.done_at && h('small', {}, `done ${when(each.done_at)} by ${each.by ?? 'keyward'}`))),
+    return h('li', {}, h('label', { class: 'check-row' }, box, h('span', {}, each.title, each.done_at && h('small', {}, 'done ', time(each.done_at), ` by ${each.by ?? 'keyward'}`))),
       each.note && h('p', { class: 'quote', dir: 'auto' }, each.note), h('details', {}, h('summary', {}, each.note ? 'Change the note' : 'Add a note'), note));
   }
 
   function sighting(each: Incident['sightings'][number]): Child[] {
     const url = each.url === null ? undefined : linkable(each.url);
-    return [when(each.at), each.reporter, url ? h('a', { href: url, rel: 'noreferrer noopener', target: '_blank' }, own(each.url!)) : own(each.url ?? '–'), own(`${each.path ?? '–'}${each.line ? `:${each.line}` : ''}`), each.commit ?? '–'];
+    return [time(each.at), each.reporter, url ? h('a', { href: url, rel: 'noreferrer noopener', target: '_blank' }, own(each.url!)) : own(each.url ?? '–'), own(`${each.path ?? '–'}${each.line ? `:${each.line}` : ''}`), each.commit ?? '–'];
   }
 
   function show(): void {
@@ -78,7 +78,7 @@ export const incidentScreen: Screen = async (place, { id, signal }) => {
     const { evidence } = incident;
     fill(head, h('div', {}, h('h1', { tabindex: -1 }, 'Incident of ', own(incident.key_name)), h('p', { class: 'under' }, h('code', {}, incident.id), ' ', state(incident.status))),
       h('p', { class: 'actions' },
-        incident.status === 'open' ? button('Close it', () => tried({ status: 'closed' }, 'Closed.')) : button('Open it again', () => tried({ status: 'open' }, 'Open again.')),
+        incident.status === 'open' ? button('Close', () => tried({ status: 'closed' }, 'Closed.')) : button('Reopen', () => tried({ status: 'open' }, 'Open again.')),
         button('Markdown', async () => {
           try {
             download(`${id}.md`, await call<string>('GET', `${path}?format=markdown`));
@@ -91,20 +91,20 @@ export const incidentScreen: Screen = async (place, { id, signal }) => {
     fill(known,
       facts([
         ['Key', h('a', { href: `#/keys/${incident.key_id}` }, own(incident.key_name))], ['Owner', own(incident.owner)], ['Secret', incident.secret],
-        ['Opened', when(incident.opened_at)], ['Suspected since', when(incident.suspected_at)], ['Found by', incident.source], ['Done', incident.action], ...(incident.closed_at ? [['Closed', when(incident.closed_at)] as [string, string]] : []),
+        ['Opened', time(incident.opened_at)], ['Suspected since', time(incident.suspected_at)], ['Found by', incident.source], ['Action', incident.action], ...(incident.closed_at ? [['Closed', time(incident.closed_at)] as [string, Child]] : []),
       ]),
       h('h3', {}, 'Evidence'),
       evidence ? facts([
         ['Calls since', `${evidence.calls}: ${evidence.accepted} accepted, ${evidence.refused} refused`],
-        ['Against before', evidence.times_baseline === null ? 'nothing to compare with' : `${evidence.times_baseline.toPrecision(2)} times as many an hour`],
+        ['Compared with before', evidence.times_baseline === null ? 'nothing to compare with' : `${evidence.times_baseline.toPrecision(2)} times as many per hour`],
         ['Countries', Object.entries(evidence.countries).map(([name, calls]) => `${name} ${calls}`).join(', ') || '–'],
         ['Networks', Object.entries(evidence.networks).map(([name, calls]) => `${name} ${calls}`).join(', ') || '–'],
       ]) : h('p', { class: 'note' }, 'Not collected yet. “It leaked …” on the key’s page collects it.'),
       h('h3', {}, 'Where it was found'),
-      incident.sightings.length ? table('Sightings', ['At', 'Reporter', 'URL', 'File', 'Commit'], incident.sightings.map(sighting)) : h('p', { class: 'note' }, 'Nowhere that was reported.'),
+      incident.sightings.length ? table('Sightings', ['Time', 'Reporter', 'URL', 'File', 'Commit'], incident.sightings.map(sighting)) : h('p', { class: 'note' }, 'No sightings reported.'),
       h('h3', {}, 'The owner’s other keys'),
       incident.keys_at_risk.length ? table('Keys at risk', ['Name', 'Environment', 'Status', 'Last used'], incident.keys_at_risk.map((key) => [h('a', { href: `#/keys/${key.key_id}` }, own(key.name)), key.environment, key.status, key.last_used_on ?? 'never'])) : h('p', { class: 'note' }, 'None.'));
-    fill(notes, h('ul', { class: 'notes' }, ...incident.notes.map((note) => h('li', {}, h('p', { class: 'quote', dir: 'auto' }, note.text), h('p', { class: 'note' }, `${when(note.at)} by ${note.by}`)))), addNote);
+    fill(notes, h('ul', { class: 'notes' }, ...incident.notes.map((note) => h('li', {}, h('p', { class: 'quote', dir: 'auto' }, note.text), h('p', { class: 'note' }, time(note.at), ` by ${note.by}`)))), addNote);
     if (focused) steps.querySelector<HTMLElement>(`[data-step="${focused}"]`)?.focus();
   }
 

@@ -8,7 +8,7 @@ import { Rows } from './rows.ts';
 import type { Screen } from './screen.ts';
 import { go } from './screen.ts';
 import { remember, suggestions } from './seen.ts';
-import { idIn, looksSecret, when } from './text.ts';
+import { day, idIn, looksSecret } from './text.ts';
 
 const PAGE = 100;
 /** How long nothing is typed before it is searched, in milliseconds. */
@@ -24,7 +24,7 @@ interface Filters {
 /** What the list showed when it was left: it is found again as it was. */
 const kept = { filters: { search: '', environment: '', status: '', owner: '' } as Filters, keys: [] as Key[], cursor: null as string | null, complete: false, place: { top: 0, active: 0 } };
 
-/** The list is read anew when it is next shown: something was created. */
+/** The list is read again when it is next shown: something was created. */
 export function forgetList(): void {
   Object.assign(kept, { keys: [], cursor: null, complete: false, place: { top: 0, active: 0 } });
 }
@@ -38,24 +38,25 @@ export function update(key: Key): void {
 
 export const statusBadge = (status: Key['status']) => badge(status, status === 'active' ? 'good' : status === 'revoked' ? 'bad' : 'odd');
 
-const day = (date: string | null | undefined) => (date ? when(`${date.slice(0, 10)}T12:00:00`).replace(/,.*$/, '') : '–');
+/** A day, with the whole of what is known of it for whoever points at it: of the last use, that is a day in UTC. */
+const dayOf = (iso: string) => h('time', { datetime: iso, title: iso.length > 10 ? iso : `${iso} (UTC)` }, day(iso));
 
 function cells(key: Key): Child[] {
   return [
-    h('a', { href: `#/keys/${key.id}`, tabindex: -1, class: 'name' }, own(key.name)),
-    h('code', {}, key.redacted),
-    own(key.owner),
+    h('a', { href: `#/keys/${key.id}`, tabindex: -1, class: 'name', title: key.name }, own(key.name)),
+    h('code', { title: key.redacted }, key.redacted),
+    h('span', { title: key.owner }, own(key.owner)),
     h('code', {}, key.environment),
     statusBadge(key.status),
-    key.last_used_on ? day(key.last_used_on) : 'never',
-    day(key.expires_at),
+    key.last_used_on ? dayOf(key.last_used_on) : 'never',
+    key.expires_at ? dayOf(key.expires_at) : 'never',
   ];
 }
 
-const firstKey = () => empty('No key yet.',
-  h('p', {}, 'A key is what a caller of your API shows. Make one for each purpose and environment, with the scopes that it needs and an end: then a leak costs little, and replacing it touches nobody else.'),
+const firstKey = () => empty('No keys yet.',
+  h('p', {}, 'A key is what a caller of your API presents. Create one for each purpose and environment, with only the scopes that it needs and an expiry date: then a leak costs little, and replacing it affects nobody else.'),
   h('p', { class: 'actions' }, h('a', { class: 'button primary', href: '#/keys/new' }, 'Create a key')),
-  h('p', { class: 'note' }, 'Your old keys can be taken over by their SHA-256: see “Migrate” in the documentation.'));
+  h('p', { class: 'note' }, 'You can import existing keys by their SHA-256: see “Migrate” in the documentation.'));
 
 export const keysScreen: Screen = (place, { signal }) => {
   const end = h('div', { class: 'list-end' });
@@ -72,7 +73,7 @@ export const keysScreen: Screen = (place, { signal }) => {
   });
   const count = (): void => {
     const total = kept.keys.length;
-    said.textContent = kept.complete ? (total === 1 ? '1 key.' : `${total.toLocaleString('en-GB')} keys.`) : total ? `${total.toLocaleString('en-GB')} read so far; more come as you scroll.` : '';
+    said.textContent = kept.complete ? (total === 1 ? '1 key.' : `${total.toLocaleString('en-GB')} keys.`) : total ? `${total.toLocaleString('en-GB')} loaded; more load as you scroll.` : '';
     rows.grow(total, kept.complete);
   };
   const none = (): void => {
@@ -80,7 +81,7 @@ export const keysScreen: Screen = (place, { signal }) => {
     const nothing = kept.complete && kept.keys.length === 0;
     rows.element.hidden = nothing;
     if (!nothing) return;
-    fill(end, filtered ? empty('No key is like that.', h('p', {}, 'The search finds names by how they begin, with capitals as they are; the owner is compared as a whole.'), h('p', { class: 'actions' }, button('Show all keys', clear))) : firstKey());
+    fill(end, filtered ? empty('No keys match.', h('p', {}, 'The search matches the beginning of a name and is case-sensitive; the owner must match in full.'), h('p', { class: 'actions' }, button('Show all keys', clear))) : firstKey());
   };
 
   async function more(): Promise<void> {
@@ -145,7 +146,7 @@ export const keysScreen: Screen = (place, { signal }) => {
       go(`#/keys/${id}`);
       return;
     }
-    fill(hint, looksSecret(search.value) && 'That looks like a secret: it is not searched for, since it would stand in a URL. Search for the name, or paste a key of keyward’s format.');
+    fill(hint, looksSecret(search.value) && 'That looks like a secret. It is not searched for, because it would appear in a URL. Search for the name, or paste a key in keyward’s format.');
     if (looksSecret(search.value)) return;
     const next = { search: search.value, environment: environment.value.trim(), status: status.value, owner: owner.value.trim() };
     if (JSON.stringify(next) === JSON.stringify(kept.filters)) return;
@@ -169,7 +170,7 @@ export const keysScreen: Screen = (place, { signal }) => {
   });
 
   fill(place,
-    h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Keys'), h('p', { class: 'actions' }, button('Read anew', restart), h('a', { class: 'button primary', href: '#/keys/new' }, 'Create a key'))),
+    h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Keys'), h('p', { class: 'actions' }, button('Refresh', restart), h('a', { class: 'button primary', href: '#/keys/new' }, 'Create a key'))),
     controls, rows.element, end, said, ...suggestions());
   const at = kept.place;
   count();

@@ -35,7 +35,7 @@ const SCREENS: readonly (readonly [pattern: RegExp, screen: Screen])[] = [
 const main = document.querySelector<HTMLElement>('#main')!;
 
 function lost(): Screen {
-  return (place) => fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'There is nothing here')), h('p', {}, 'The address names no screen. ', h('a', { href: '#/keys' }, 'To the keys')));
+  return (place) => fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Page not found')), h('p', {}, 'There is no page at this address. ', h('a', { href: '#/keys' }, 'Go to the keys')));
 }
 
 /** The screen of the address, in the place of the one before. */
@@ -59,11 +59,8 @@ function router(place: HTMLElement, areas: HTMLElement): void {
     const found = SCREENS.map(([pattern, screen]) => ({ match: pattern.exec(hash), screen })).find(({ match }) => match);
     const area = hash.split('/')[1];
     for (const link of areas.querySelectorAll('a')) {
-      if (link.hash === `#/${area}`) {
-        link.setAttribute('aria-current', 'page');
-        // On a phone the row of areas is wider than the screen.
-        link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-      } else link.removeAttribute('aria-current');
+      if (link.hash === `#/${area}`) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
     }
     const fresh = h('div', { class: 'screen', 'data-screen': area });
     place.setAttribute('aria-busy', 'true');

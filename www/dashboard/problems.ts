@@ -3,27 +3,27 @@ import { Refusal, type Problem } from './api.ts';
 import { button, h, type Child } from './dom.ts';
 
 const ADVICE: Record<string, string> = {
-  NO_ANSWER: 'Nothing that you typed is lost. See whether you are online and keyward runs, then try again.',
+  NO_ANSWER: 'Nothing that you typed is lost. Check that you are online and that keyward is running, then try again.',
   NOT_KEYWARD: 'Serve this page from your deployment, or run “npx keyward dev” (in a checkout “npm start”) and open /dashboard.html of the address that it prints.',
-  UNAUTHORIZED: 'Log in with a management key that is valid. Why this one is refused stands in the Worker’s output, under the request id.',
-  INSUFFICIENT_SCOPE: 'Log in with a key that holds that scope, or have it added to yours by somebody who holds it.',
+  UNAUTHORIZED: 'Log in with a management key that is valid. The Worker’s output says under the request id why this one is refused.',
+  INSUFFICIENT_SCOPE: 'Log in with a key that holds that scope, or ask somebody who holds it to add it to yours.',
   SCOPE_NOT_HELD: 'Leave that scope out, or log in with a key that holds it. Disabling and revoking need none.',
-  KEY_NOT_FOUND: 'See whether the id is whole, and whether you are on the deployment that made the key.',
-  KEY_REVOKED: 'Revoking is final. Create another key; what you typed is still here to read off.',
+  KEY_NOT_FOUND: 'Check that the id is complete, and that this is the deployment that created the key.',
+  KEY_REVOKED: 'Revoking is final. Create another key; what you typed is still here.',
   ROTATION_IN_PROGRESS: 'Complete or cancel the rotation that is under way, then start another.',
-  OLD_SECRET_IN_USE: 'The evidence says from where the old secret is called. Deploy the new one there, or force it if those callers may fail.',
-  NEW_SECRET_UNUSED: 'Deploy the new secret first: the evidence shows it as soon as it is called. Or force it, if whoever calls has it.',
-  NEW_SECRET_IN_USE: 'Somebody calls with the new secret already. Put the old one back there, or force it if those callers may fail.',
-  NO_ROTATION: 'It was completed or cancelled meanwhile. What you see now is how it stands.',
+  OLD_SECRET_IN_USE: 'The evidence shows where the old secret is still used. Deploy the new one there, or force it if those callers may fail.',
+  NEW_SECRET_UNUSED: 'Deploy the new secret first: the evidence shows it as soon as it is used. Or force it, if the callers have it.',
+  NEW_SECRET_IN_USE: 'Somebody uses the new secret already. Put the old one back there, or force it if those callers may fail.',
+  NO_ROTATION: 'It was completed or cancelled meanwhile. What you see now is the current state.',
   SLOT_IN_USE: 'Shift its traffic to the other slot first and wait until it is quiet, or force it if those calls may fail.',
   UNAVAILABLE: 'Nothing was changed. Try again in a moment.',
   IDEMPOTENCY_KEY_REUSED: 'Try once more: it is sent as a new request.',
-  INVALID_REQUEST: 'Change what is named, then try again.',
+  INVALID_REQUEST: 'Correct what is named, then try again.',
 };
 
 /** What to do about a problem: one or two sentences. */
 export function advice({ code, status }: Pick<Problem, 'code' | 'status'>): string {
-  return ADVICE[code] ?? (status >= 500 ? 'Try again in a moment. If it stays so, look for the request id in the Worker’s output.' : 'Read what is said above; the request id finds it in the Worker’s output.');
+  return ADVICE[code] ?? (status >= 500 ? 'Try again in a moment. If the problem persists, look for the request id in the Worker’s output.' : 'The request id finds the details in the Worker’s output.');
 }
 
 /** The problem of what was thrown. What is no refusal is a fault of this page, and is thrown on. */

@@ -1,21 +1,22 @@
 /** The rotation of a key: begun, watched by its evidence, completed or cancelled. */
 import { call, OneCreation, Refusal } from './api.ts';
-import { announce, badge, button, dialog, empty, facts, fill, h, section } from './dom.ts';
+import { announce, badge, button, dialog, empty, facts, fill, h, renew, section, time, type Child } from './dom.ts';
 import { field, form, select, value } from './forms.ts';
 import type { Key, Rotation, Seen } from './model.ts';
 import { problemView, quietly } from './problems.ts';
 import { boundView } from './receipt.ts';
 import { repeatedly } from './screen.ts';
 import { showOnce } from './secret.ts';
-import { ago, span, when } from './text.ts';
+import { ago, span } from './text.ts';
 
 /** How often the evidence is read while a rotation is under way, in milliseconds. */
 const EVERY = 3000;
 
 const running = ({ status }: Rotation) => status === 'waiting' || status === 'overlap';
 
+/** What is said after a rotation's status. */
 const STATES: Record<Rotation['status'], string> = {
-  waiting: 'waits until the new secret is first seen', overlap: 'both secrets work', completed: 'completed: the new secret alone works', cancelled: 'cancelled: the old secret alone works',
+  waiting: 'for the first call with the new secret', overlap: 'both secrets work', completed: 'only the new secret works', cancelled: 'only the old secret works',
 };
 
 /** What was seen of one secret. */
@@ -24,11 +25,11 @@ function evidence(seen: Seen, now: number): HTMLElement {
     h('h3', {}, `Secret ${seen.number} `, badge(seen.status, seen.status === 'active' ? 'good' : seen.status === 'gone' ? 'bad' : 'odd'), seen.in_use && badge('in use', 'odd')),
     facts([
       ['Calls', seen.calls.toLocaleString('en-GB')],
-      ['Last seen', seen.last_seen ? h('time', { datetime: seen.last_seen, title: when(seen.last_seen) }, ago(seen.last_seen, now)) : 'never'],
+      ['Last seen', seen.last_seen ? h('time', { datetime: seen.last_seen, title: seen.last_seen }, ago(seen.last_seen, now)) : 'never'],
       ['From', seen.addresses.length ? h('span', {}, seen.addresses.join(', ')) : 'nowhere yet'],
       ['Countries', seen.countries.join(', ') || '–'],
-      ['Made', when(seen.created_at)],
-      ...(seen.until ? [['Works until', when(seen.until)] as [string, string]] : []),
+      ['Created', time(seen.created_at)],
+      ...(seen.until ? [['Works until', time(seen.until)] as [string, Child]] : []),
     ]));
 }
 
@@ -50,24 +51,24 @@ const SECONDS: [string, string][] = [['0', 'none: the old one ends at once'], ['
 function begin(key: Key, done: (rotation: Rotation) => void): void {
   const once = new OneCreation();
   dialog('Rotate the key', (close) => [
-    h('p', {}, 'A second secret is made under the same id; both work until the overlap ends. Deploy the new one meanwhile.'),
+    h('p', {}, 'This creates a second secret under the same id. Both work until the overlap ends; deploy the new one meanwhile.'),
     form({
-      submit: 'Make the new secret',
+      submit: 'Create the new secret',
       cancel: h('button', { type: 'button', onclick: close }, 'Cancel'),
       children: [
         field('The overlap begins', select('activate', [['first_use', 'when the new secret is first seen'], ['now', 'now']], 'first_use')),
         field('Overlap', select('grace_seconds', SECONDS, '86400')),
-        field('The old secret counts as quiet after', select('quiet_seconds', [['0', 'at once'], ['3600', 'an hour'], ['86400', 'a day'], ['604800', 'a week']], '86400'), { hint: 'Completing is refused while it was seen in that time.' }),
+        field('The old secret counts as quiet after', select('quiet_seconds', [['0', 'at once'], ['3600', 'an hour'], ['86400', 'a day'], ['604800', 'a week']], '86400'), { hint: 'Completing is refused if it was used within this time.' }),
       ],
       send: async (of) => {
         const body = { activate: value(of, 'activate'), grace_seconds: Number(value(of, 'grace_seconds')), quiet_seconds: Number(value(of, 'quiet_seconds')) };
         const begun = await call<{ rotation: Rotation; key?: string }>('POST', `/v1/keys/${key.id}/rotations`, body, { idempotencyKey: once.keyFor(body) });
         once.done();
         if (begun.key === undefined) {
-          fill(of.querySelector('.form-problem')!, problemView({ status: 0, code: 'SECRET_LOST', title: 'The new secret was made, but its text is lost', detail: 'an earlier answer did not get here; cancel the rotation and begin again' }));
+          fill(of.querySelector('.form-problem')!, problemView({ status: 0, code: 'SECRET_LOST', title: 'The new secret was created, but its text was lost', detail: 'an earlier answer did not arrive; cancel the rotation and begin again' }));
         } else {
           close();
-          await showOnce({ title: 'The new secret, shown this once', text: begun.key, name: key.name, note: 'Deploy it where the old one is. Both work until the overlap ends; below you see which of them is called.' });
+          await showOnce({ title: 'The new secret, shown this once', text: begun.key, name: key.name, note: 'Deploy it where the old one is. Both work until the overlap ends; the key’s page shows which of them is used.' });
         }
         done(begun.rotation);
       },
@@ -76,10 +77,10 @@ function begin(key: Key, done: (rotation: Rotation) => void): void {
 }
 
 /**
- * The section of a key's screen.
- * @param reload reads the key's facts anew
+ * The section of a key's screen; `refresh` reads the rotation, which somebody else may have begun or ended.
+ * @param reload reads the key's facts again
  */
-export function rotationSection(key: Key, { signal, reload }: { signal: AbortSignal; reload: () => Promise<unknown> }): HTMLElement {
+export function rotationSection(key: Key, { signal, reload }: { signal: AbortSignal; reload: () => Promise<unknown> }): { element: HTMLElement; refresh: () => Promise<void> } {
   const place = h('div');
   const answer = h('div');
   let shown: Rotation | undefined;
@@ -113,26 +114,28 @@ export function rotationSection(key: Key, { signal, reload }: { signal: AbortSig
     const may = key.status !== 'revoked' && !(rotation && running(rotation));
     const rotate = may && button('Rotate the key', () => begin(key, started), { class: rotation ? '' : 'primary' });
     if (!rotation) {
-      fill(place, empty('It was not rotated yet.', h('p', {}, 'Rotating makes a second secret under the same id. You see from where the old one is still called before you end it.'), rotate && h('p', { class: 'actions' }, rotate)));
+      renew(place, empty('Not rotated yet.', h('p', {}, 'Rotating creates a second secret under the same id. You see where the old one is still used before you end it.'), rotate && h('p', { class: 'actions' }, rotate)));
       return;
     }
     const focused = place.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset['act'] : undefined;
-    fill(place,
+    renew(place,
       h('p', { class: 'lead' }, `Rotation ${rotation.number} `, badge(rotation.status, running(rotation) ? 'odd' : 'plain'), ` ${STATES[rotation.status]}`),
-      running(rotation) && h('p', { class: 'note' }, rotation.ends_at ? `The overlap ends ${when(rotation.ends_at)}. ` : `The overlap of ${span(rotation.grace_seconds)} begins with the first use. `, `Every edge accepts the new secret since ${when(rotation.usable_by)}.`),
+      running(rotation) && h('p', { class: 'note' }, ...(rotation.ends_at ? ['The overlap ends ', time(rotation.ends_at), '. '] : [`The overlap of ${span(rotation.grace_seconds)} begins with the first call. `]), 'Every edge has accepted the new secret since ', time(rotation.usable_by), '.'),
       evidenceView(rotation),
       running(rotation) && h('p', { class: 'actions' }, button('Complete', () => end('complete', false), { class: 'primary', 'data-act': 'complete' }), button('Cancel the rotation', () => end('cancel', false), { 'data-act': 'cancel' })),
       rotate && h('p', { class: 'actions' }, rotate));
-    if (focused) place.querySelector<HTMLElement>(`[data-act="${focused}"]`)?.focus();
+    if (focused && !place.contains(document.activeElement)) place.querySelector<HTMLElement>(`[data-act="${focused}"]`)?.focus();
   }
 
-  const read = async (): Promise<void> => {
+  const read = async (background = false): Promise<void> => {
     try {
-      const rotation = await call<Rotation>('GET', `/v1/keys/${key.id}/rotations/current`, undefined, { signal });
+      const rotation = await call<Rotation>('GET', `/v1/keys/${key.id}/rotations/current`, undefined, { signal, background });
       if (!signal.aborted && JSON.stringify(rotation) !== JSON.stringify(shown)) show(rotation);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Refusal)) throw error;
+      if (background && error.problem.code === 'NO_ROTATION') return show(undefined);
+      if (background) throw error;
       if (!shown) fill(place, problemView(error.problem, { retry: read }));
     }
   };
@@ -140,6 +143,6 @@ export function rotationSection(key: Key, { signal, reload }: { signal: AbortSig
   // A key whose only secret is the first was never rotated, or the rotation was cancelled: there is nothing to ask for.
   if (key.secrets.some(({ number }) => number > 1)) void read();
   else show(undefined);
-  repeatedly(EVERY, signal, async () => shown && running(shown) && read());
-  return section('Rotation', place, answer);
+  repeatedly(EVERY, signal, async () => shown && running(shown) && read(true));
+  return { element: section('Rotation', place, answer), refresh: () => read(true) };
 }

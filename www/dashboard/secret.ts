@@ -36,7 +36,7 @@ export function showOnce({ title, text, name, note }: { title: string; text: str
     const line = name === undefined ? undefined : h('code', { class: 'env', translate: 'no' }, `${variable(name)}=${text}`);
     const warning = h('div', { role: 'alert' });
     const warn = (): void => {
-      fill(warning, h('div', { class: 'problem' }, h('p', { class: 'lead' }, 'It was not copied.'), h('p', {}, 'It cannot be shown again: keyward keeps only a digest of it. Copy it first, or leave without it and make another.'),
+      fill(warning, h('div', { class: 'problem' }, h('p', { class: 'lead' }, 'It was not copied.'), h('p', {}, 'It cannot be shown again: keyward keeps only a digest of it. Copy it first, or leave without it and create another.'),
         h('p', { class: 'actions' }, h('button', { type: 'button', onclick: () => leave() }, 'Leave without it'))));
     };
     let leave = (): void => undefined;
@@ -55,7 +55,7 @@ export function showOnce({ title, text, name, note }: { title: string; text: str
         shown,
         h('p', { class: 'actions' }, copyButton('Copy', () => text, () => shown, taken), line && copyButton('Copy line for .env', () => line.textContent, () => line, taken)),
         line && h('p', { class: 'env-line' }, line),
-        h('p', { class: 'note' }, 'A file with it belongs into .gitignore, and never into what a browser loads.'),
+        h('p', { class: 'note' }, 'List a file that holds it in .gitignore, and never ship it to a browser.'),
         warning,
         h('p', { class: 'actions' }, h('button', { type: 'button', class: 'primary', onclick: () => (copied ? close() : warn()) }, 'Done')),
       ];

@@ -24,7 +24,7 @@ function keyField(): HTMLElement {
 
 /** Tries a key; whoever lacks a scope is logged in, and sees what he may. */
 async function tryKey(key: string): Promise<void> {
-  const wrong = (detail: string): Problem => ({ status: 0, code: 'INVALID_REQUEST', title: 'That is no key', detail, field: 'key' });
+  const wrong = (detail: string): Problem => ({ status: 0, code: 'INVALID_REQUEST', title: 'That is not a key', detail, field: 'key' });
   if (key === '') throw new Refusal(wrong('Type or paste a management key.'));
   // A header can carry nothing else.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new Refusal(wrong('A key has letters, digits and underscores only; this has something else in it.'));
@@ -66,9 +66,9 @@ export function logIn(place: HTMLElement): Promise<void> {
         keyForm(resolve),
         h('div', { class: 'about' },
           h('h2', {}, 'Where is my key?'),
-          h('p', {}, 'This page needs a keyward behind it. On your own machine, “npx keyward dev” (in a checkout “npm start”) runs one and serves this page at /dashboard.html; the first management key lies in a file beside it:'),
+          h('p', {}, 'This page needs a keyward behind it. On your own machine, “npx keyward dev” (in a checkout “npm start”) runs one and serves this page at /dashboard.html; the first management key is in a file beside it:'),
           command('npx keyward dev\ncat .keyward/admin-key'),
-          h('p', {}, 'Better than the first key is one of your own, with the scopes that you need and an end. You can make it here.'))));
+          h('p', {}, 'Better than the first key is one of your own, with only the scopes that you need and an expiry date. You can create it here.'))));
     place.querySelector<HTMLInputElement>('[name="key"]')!.focus();
   });
 }
@@ -78,7 +78,7 @@ function askAgain(problem: Problem): Promise<boolean> {
   return new Promise((resolve) => {
     let given = false;
     const asked = dialog('Log in again', (close) => [
-      h('p', {}, 'Your management key is no longer accepted: it was revoked or disabled, or it expired. Nothing was done, and nothing that you typed is lost. With another key it goes on from here.'),
+      h('p', {}, 'Your management key is no longer accepted: it was revoked or disabled, or it expired. Nothing was done, and nothing that you typed is lost. Log in with another key to continue from here.'),
       keyForm(() => {
         given = true;
         close();

@@ -66,7 +66,7 @@ function metadata(typed: string): unknown {
   try {
     return JSON.parse(typed);
   } catch {
-    throw new Refusal({ status: 0, code: 'INVALID_REQUEST', title: 'The request is not valid', detail: 'metadata is no JSON; it is an object such as {"team": "billing"}', field: 'metadata' });
+    throw new Refusal({ status: 0, code: 'INVALID_REQUEST', title: 'The request is not valid', detail: 'metadata is not JSON; it must be an object such as {"team": "billing"}', field: 'metadata' });
   }
 }
 
@@ -101,6 +101,98 @@ export function creation(typed: Settings): Record<string, unknown> {
 export function patch(before: Settings, typed: Settings): Record<string, unknown> {
   const { environment: _, ...changed } = differences(written(before), written(typed));
   return changed;
+}
+
+/** Something that can be told without the server. Where a rule is wrong: which, and which of its entries. */
+export interface Fault {
+  field: keyof Settings;
+  said: string;
+  rule?: number;
+  entry?: string;
+}
+
+const SCOPE = /^(keyward\.\*:\*|(\*|[a-z0-9._-]+):(\*|[a-z0-9._-]+))$/;
+const RULE = /^[a-z][a-z0-9_-]{0,31}$/;
+const ORIGIN = /^https?:\/\/[^/\s]+$/;
+
+/** Whether a text may be an address or a range. What only the server can tell, such as bits beyond the prefix, counts as one. */
+function isRange(text: string): boolean {
+  const [address = '', prefix, more] = text.split('/');
+  const v6 = address.includes(':');
+  const fits = v6 ? /^[0-9a-f:.]+$/i.test(address) : /^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(address) && address.split('.').every((part) => Number(part) <= 255);
+  return fits && more === undefined && (prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= (v6 ? 128 : 32)));
+}
+
+/** What is wrong with a text that has to be a whole number within bounds. */
+function outside(typed: string, least: number, most: number): string | false {
+  const fits = /^\d{1,16}$/.test(typed.trim()) && Number(typed) >= least && Number(typed) <= most;
+  return !fits && `Must be a whole number from ${least.toLocaleString('en-GB')} to ${most.toLocaleString('en-GB')}.`;
+}
+
+function line(typed: string, most: number, missing: string): string | false {
+  const characters = [...typed.trim()].length;
+  if (characters === 0) return missing;
+  return characters > most && `Must have at most ${most} characters; this has ${characters}.`;
+}
+
+function listed(typed: string, most: number, fits: (entry: string) => boolean, shape: string): string | false {
+  const all = entries(typed);
+  const wrong = all.filter((entry) => !fits(entry));
+  if (wrong.length > 0) return `${wrong.slice(0, 3).map((entry) => `“${entry.slice(0, 60)}”`).join(', ')}${wrong.length > 3 ? ' and others' : ''}: ${shape}`;
+  return all.length > most && `Must have at most ${most} entries; this has ${all.length}.`;
+}
+
+function noObject(typed: string): string | false {
+  const said = 'Must be a JSON object, such as {"team": "billing"}.';
+  if (typed.trim() === '') return false;
+  try {
+    const parsed: unknown = JSON.parse(typed);
+    return (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) && said;
+  } catch {
+    return said;
+  }
+}
+
+const OVER_RULES = 'Used by another rule; rate limits and quotas share their names.';
+const MOST_CALLS = 1_000_000;
+const LONGEST_SECONDS = 31 * 86_400;
+
+function ruleFaults({ rate_limits, quotas }: Settings): Fault[] {
+  const names = [...rate_limits, ...quotas].map(({ name }) => name.trim());
+  const named = (name: string, position: number) => (RULE.test(name) ? names.indexOf(name) < position && OVER_RULES : 'Must begin with a small letter and hold only small letters, digits, - and _, at most 32.');
+  const faults: [field: 'rate_limits' | 'quotas', rule: number, entry: string, said: string | false][] = [
+    ...rate_limits.flatMap((of, rule): typeof faults => [
+      ['rate_limits', rule, 'name', named(of.name.trim(), rule)], ['rate_limits', rule, 'limit', outside(of.limit, 1, MOST_CALLS)], ['rate_limits', rule, 'window_seconds', outside(of.window_seconds, 1, LONGEST_SECONDS)],
+      ['rate_limits', rule, 'burst', of.burst.trim() !== '' && outside(of.burst, 1, MOST_CALLS)],
+    ]),
+    ...quotas.flatMap((of, rule): typeof faults => [['quotas', rule, 'name', named(of.name.trim(), rate_limits.length + rule)], ['quotas', rule, 'limit', outside(of.limit, 1, Number.MAX_SAFE_INTEGER)]]),
+  ];
+  return faults.flatMap(([field, rule, entry, said]) => (said ? [{ field, rule, entry, said }] : []));
+}
+
+/**
+ * All that can be told of what was typed without asking the server, by field. It refuses nothing that the server would take.
+ *
+ * @param before what the form began with: an end in the past may stay
+ * @param now in milliseconds since 1970
+ */
+export function faultsOf(typed: Settings, before: Settings, now: number): Fault[] {
+  const ends = typed.expires_at === '' ? undefined : Date.parse(typed.expires_at);
+  const begins = typed.not_before === '' ? undefined : Date.parse(typed.not_before);
+  const told: [keyof Settings, string | false][] = [
+    ['name', line(typed.name, 100, 'Enter a name.')],
+    ['owner', line(typed.owner, 200, 'Enter an owner.')],
+    ['expires_at', ends !== undefined && (ends <= now && typed.expires_at !== before.expires_at ? 'Must lie in the future.' : begins !== undefined && ends <= begins && 'Must lie after “Valid from”.')],
+    ['other_scopes', listed(typed.other_scopes, 100, (scope) => SCOPE.test(scope) && scope.length <= 100, 'a scope is resource:action in small letters, digits, dots, - and _, with * for either side.')],
+    ['allowed_ips', listed(typed.allowed_ips, 250, isRange, 'not an address or a range such as 192.0.2.0/24 or 2001:db8::/32.')],
+    ['denied_ips', listed(typed.denied_ips, 250, isRange, 'not an address or a range such as 192.0.2.0/24 or 2001:db8::/32.')],
+    ['allowed_countries', listed(typed.allowed_countries, 250, (country) => /^[a-z]{2}$/i.test(country), 'a country has two letters, such as DE.')],
+    ['allowed_origins', listed(typed.allowed_origins, 250, (origin) => ORIGIN.test(origin), 'an origin is what browsers send, such as https://shop.example.')],
+    ['max_staleness_seconds', typed.max_staleness_seconds !== '' && outside(typed.max_staleness_seconds, 0, 60)],
+    ['rotation_days', typed.rotation_days !== '' && outside(typed.rotation_days, 1, 3650)],
+    ['metadata', noObject(typed.metadata)],
+  ];
+  return [...told.flatMap(([field, said]) => (said ? [{ field, said }] : [])), ...ruleFaults(typed)];
 }
 
 /** The fields, as the API names them, in which two states of a key differ. */

@@ -3,10 +3,22 @@
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
-const SHOWN = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+const CLOCK = { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
+const SHOWN = new Intl.DateTimeFormat('en-GB', { ...CLOCK, timeZoneName: 'shortOffset' });
+const EXACT = new Intl.DateTimeFormat('en-GB', { ...CLOCK, fractionalSecondDigits: 3, timeZoneName: 'longOffset' });
+const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+const DAY_UTC = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+// What Intl calls GMT is UTC.
+const written = (format: Intl.DateTimeFormat, iso: string) => format.format(new Date(iso)).replace('GMT', 'UTC');
 
-/** An instant in the reader's own time zone. */
-export const when = (iso: string) => SHOWN.format(new Date(iso));
+/** An instant in the reader's own time zone, which is said: `22 Nov 2026, 03:05:25 UTC+1`. */
+export const when = (iso: string) => written(SHOWN, iso);
+/** An instant to the millisecond, with its whole offset: `22 Nov 2026, 03:05:25.120 UTC+01:00`. */
+export const exactly = (iso: string) => written(EXACT, iso);
+/** The day of an instant in the reader's own time zone; a date alone is that date everywhere. */
+export const day = (iso: string) => written(iso.length > 10 ? DAY : DAY_UTC, iso);
+/** The reader's time zone, by name. */
+export const zone = () => SHOWN.resolvedOptions().timeZone;
 
 /** Seconds in the largest units that say it exactly: `1 day`, `90 s`, `2 hours`. */
 export function span(seconds: number): string {

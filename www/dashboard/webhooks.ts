@@ -1,6 +1,6 @@
 /** Webhooks: to whom keyward tells what happens, and what became of it. */
 import { call, Refusal } from './api.ts';
-import { announce, badge, button, confirmed, empty, facts, fill, h, own, section, table } from './dom.ts';
+import { announce, badge, button, confirmed, empty, facts, fill, h, own, section, table, time, type Child } from './dom.ts';
 import { draft, field, forgetDraft, form, keepDraft, text, value } from './forms.ts';
 import type { Delivery, Page, Webhook } from './model.ts';
 import { paged } from './pages.ts';
@@ -24,9 +24,9 @@ export const webhooksScreen: Screen = async (place, { signal }) => {
   const { data } = await call<Page<Webhook>>('GET', '/v1/webhooks', undefined, { signal });
   const kept = draft<Typed>('webhook') ?? { name: '', url: '', events: '', description: '' };
   const made = form({
-    submit: 'Write the webhook',
+    submit: 'Save the webhook',
     children: [h('div', { class: 'grid' }, field('Name', text('name', kept.name, { dir: 'ltr' })), field('URL', text('url', kept.url, { type: 'url', dir: 'ltr', placeholder: 'https://hooks.example/keyward' })),
-      field('Events', text('events', kept.events, { dir: 'ltr', placeholder: 'all' }), { hint: 'By blank or comma: key.leaked route.anomaly, or key.* for all of a kind.' }), field('Description', text('description', kept.description)))],
+      field('Events', text('events', kept.events, { dir: 'ltr', placeholder: 'all' }), { hint: 'Separated by spaces or commas: key.leaked route.anomaly, or key.* for all of a kind.' }), field('Description', text('description', kept.description)))],
     send: async (of) => {
       const name = value(of, 'name');
       if (!name) throw new Refusal({ status: 0, code: 'INVALID_REQUEST', title: 'The request is not valid', detail: 'A webhook needs a name.', field: 'name' });
@@ -40,8 +40,8 @@ export const webhooksScreen: Screen = async (place, { signal }) => {
   made.addEventListener('input', () => keepDraft('webhook', { name: value(made, 'name'), url: value(made, 'url'), events: value(made, 'events'), description: value(made, 'description') }));
   fill(place, h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Webhooks')),
     data.length ? table('Webhooks', ['Name', 'URL', 'Events', 'State'], data.map((each) => [h('a', { href: `#/webhooks/${each.name}` }, each.name), own(each.url), each.events.join(', ') || 'all', standing(each)]))
-      : empty('No webhook yet.', h('p', {}, 'keyward tells your servers what happens to keys: created, revoked, leaked, expiring, called unusually. Messages are signed as Standard Webhooks has it, and tried again for a day.')),
-    section('Write a webhook', made));
+      : empty('No webhooks yet.', h('p', {}, 'keyward tells your servers what happens to keys: created, revoked, leaked, expiring, used unusually. Messages are signed as in Standard Webhooks, and retried for a day.')),
+    section('Add a webhook', made));
 };
 
 export const webhookScreen: Screen = async (place, { id: name, signal }) => {
@@ -65,8 +65,8 @@ export const webhookScreen: Screen = async (place, { id: name, signal }) => {
   const settings = (active: boolean) => ({ url: webhook.url, events: webhook.events, ...(webhook.description && { description: webhook.description }), active });
   const list = (): void => fill(deliveries, paged<Delivery>({
     path: `${path}/deliveries`, signal,
-    none: () => empty('Nothing was sent yet.', h('p', {}, '“Send a test” sends the event keyward.test.')),
-    show: (all) => table('Deliveries', ['At', 'Event', 'Attempt', 'Outcome', 'Status', 'Took', 'Id', 'Again'], all.map((each) => [when(each.at), each.type, each.attempt, badge(each.outcome, each.outcome === 'delivered' ? 'good' : each.outcome === 'retry' ? 'odd' : 'bad'), each.status ?? own(each.error ?? '–'), `${each.duration_ms} ms`, h('code', {}, each.event_id),
+    none: () => empty('Nothing sent yet.', h('p', {}, '“Send a test” sends the event keyward.test.')),
+    show: (all) => table('Deliveries', ['Time', 'Event', 'Attempt', 'Outcome', 'Status', 'Took', 'Id', 'Resend'], all.map((each) => [time(each.at), each.type, each.attempt, badge(each.outcome, each.outcome === 'delivered' ? 'good' : each.outcome === 'retry' ? 'odd' : 'bad'), each.status ?? own(each.error ?? '–'), `${each.duration_ms} ms`, h('code', {}, each.event_id),
       button('Send again', () => tried(async () => {
         await call('POST', `${path}/replay`, { event_id: each.event_id });
         return 'Queued.';
@@ -76,29 +76,29 @@ export const webhookScreen: Screen = async (place, { id: name, signal }) => {
     fill(head, h('div', {}, h('h1', { tabindex: -1 }, 'Webhook ', own(name)), h('p', { class: 'under' }, own(webhook.url), ' ', standing(webhook))), h('p', { class: 'actions' }, h('a', { class: 'button quiet', href: '#/webhooks' }, 'All webhooks')));
     const { state } = webhook;
     fill(known, facts([
-      ['Events', webhook.events.join(', ') || 'all'], ['Description', own(webhook.description ?? '–')], ['Secrets', webhook.secrets.map(({ created_at, until }) => `made ${when(created_at)}${until ? `, signs until ${when(until)}` : ''}`).join('; ')],
-      ...(state ? [['Waiting', String(state.pending)], ['Given up', String(state.given_up)], ['Last success', state.last_success_at ? when(state.last_success_at) : 'never'], ['Failing since', state.failing_since ? when(state.failing_since) : '–']] as [string, string][] : []),
+      ['Events', webhook.events.join(', ') || 'all'], ['Description', own(webhook.description ?? '–')], ['Secrets', webhook.secrets.map(({ created_at, until }) => `created ${when(created_at)}${until ? `, signs until ${when(until)}` : ''}`).join('; ')],
+      ...(state ? [['Waiting', String(state.pending)], ['Given up', String(state.given_up)], ['Last success', state.last_success_at ? time(state.last_success_at) : 'never'], ['Failing since', state.failing_since ? time(state.failing_since) : '–']] as [string, Child][] : []),
     ]), h('p', { class: 'actions' },
       button('Send a test', () => tried(async () => {
         await call('POST', `${path}/test`, {});
-        return 'Sent; “Look again” shows what became of it.';
+        return 'Sent. “Refresh” shows the outcome.';
       }), { class: 'primary' }),
       button(webhook.active ? 'Pause' : 'Resume', () => tried(async () => {
         await call('PUT', path, settings(!webhook.active));
-        return webhook.active ? 'Paused: what happens waits for two days.' : 'Resumed.';
+        return webhook.active ? 'Paused: events are kept for two days.' : 'Resumed.';
       })),
       button('New secret', () => tried(async () => {
         await secretOf(await call<Webhook>('POST', `${path}/rotate-secret`, {}));
-        return 'The old one signs beside it for a day.';
+        return 'The old secret signs as well for a day.';
       })),
       button('Remove', () => tried(async () => {
-        if (!(await confirmed('Remove the webhook', `${name} is told nothing any more, and what waits is not sent.`, 'Remove it'))) return 'Kept.';
+        if (!(await confirmed('Remove the webhook', `${name} receives no more messages, and those that are waiting are not sent.`, 'Remove it'))) return 'Kept.';
         await call('DELETE', path);
         go('#/webhooks');
         return 'Removed.';
       }), { class: 'danger' })));
   }
-  fill(place, head, section('How it stands', known, answer), section('Deliveries', h('p', { class: 'actions' }, button('Look again', list)), deliveries));
+  fill(place, head, section('Status', known, answer), section('Deliveries', h('p', { class: 'actions' }, button('Refresh', list)), deliveries));
   show();
   list();
 };
