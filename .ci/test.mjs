@@ -50,7 +50,7 @@ await runner('The model of the lease, all interleavings', 'cargo', ['test', '--l
 await nodeTests('Vectors and tests in wasm', 'wasm');
 await nodeTests('The npm package, vectors included', 'package', 2);
 await nodeTests('The package, packed and installed elsewhere', 'packaging', 2);
-await nodeTests('The leak scanner', 'scan');
+await nodeTests('The leak scanner', 'scan', 2);
 await nodeTests('The command line', 'cli', 2);
 // These load five edges as much as the machine can.
 const demanding = (file) => /^(edges|limits)\./.test(file);

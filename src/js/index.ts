@@ -299,7 +299,7 @@ function same(a: readonly string[] | undefined, b: readonly string[] | undefined
 export class Verifier {
   /** The brand of the keys. */
   readonly brand: string;
-  readonly #inner: glue.Verifier;
+  readonly #inner: glue.CoreVerifier;
   /** Where the core reads a key's text. */
   #key = new Uint8Array(0);
   /** Whether a verdict by what is held may depend on the clock, which takes a tenth of all the rest. */
@@ -317,7 +317,7 @@ export class Verifier {
     const { brand, rootSecret, retiredRootSecrets = [] } = object(options, 'options');
     const retired = texts(retiredRootSecrets, 'retiredRootSecrets');
     this.brand = text(brand, 'brand');
-    this.#inner = guarded(() => new (core().Verifier)(brand, text(rootSecret, 'rootSecret'), retired));
+    this.#inner = guarded(() => new (core().CoreVerifier)(brand, text(rootSecret, 'rootSecret'), retired));
     codes ??= core().verdictCodes() as VerdictCode[];
   }
 

@@ -1,10 +1,10 @@
 /** The one instance of the core: made when it is first needed, from where the entry has its module. */
-import { Verifier, addressAllowed, generateKey, grants, initSync, linearMemory, parseKey, prepare, scopeProblem, sessionClaims, verdictCodes, wasIssued } from 'keyward-core';
+import { CoreVerifier, addressAllowed, generateKey, grants, initSync, linearMemory, parseKey, prepare, scopeProblem, sessionClaims, verdictCodes, wasIssued } from 'keyward-core';
 import { type Source, compile, compileLater } from 'keyward-source';
 import { KeywardError } from './error.js';
 
 /** By name, and not the module as a whole, which no bundler could leave out. */
-const glue = { Verifier, addressAllowed, generateKey, grants, linearMemory, parseKey, prepare, scopeProblem, sessionClaims, verdictCodes, wasIssued };
+const glue = { CoreVerifier, addressAllowed, generateKey, grants, linearMemory, parseKey, prepare, scopeProblem, sessionClaims, verdictCodes, wasIssued };
 
 let started = false;
 let starting: Promise<void> | undefined;

@@ -15,7 +15,7 @@ declare module 'keyward-core' {
     private constructor();
     free(): void;
   }
-  export class Verifier {
+  export class CoreVerifier {
     constructor(brand: string, rootSecret: string, retired: string[]);
     digest(text: string): { root: string; hmac: string };
     hold(texts: string[]): void;

@@ -190,8 +190,8 @@ struct Asked {
     scopes: Vec<String>,
 }
 
-/// Digests and verifies under one root secret and those it replaced.
-#[wasm_bindgen]
+/// Digests and verifies under one root secret and those it replaced. Named apart from the class that wraps it: bundlers would number one.
+#[wasm_bindgen(js_name = CoreVerifier)]
 pub struct Verifier {
     brand: String,
     peppers: Peppers,
@@ -201,7 +201,7 @@ pub struct Verifier {
     input: Box<[u8; INPUT]>,
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(js_class = CoreVerifier)]
 impl Verifier {
     /// Of one brand, from a root secret and retired ones, each 64 hexadecimal digits.
     #[wasm_bindgen(constructor)]

@@ -63,7 +63,7 @@ async function run({ state, settings, peers }, use) {
     services: [
       keywardService({ state, settings: Object.keys(settings) }),
       // Bound because keyward's Worker names it; nobody asks for a page here.
-      scriptService({ state, name: 'assets', esModule: join(root, '.ci', 'assets.js') }),
+      scriptService({ state, name: 'assets', esModule: join(root, 'src', 'cli', 'worker', 'assets.js') }),
       ...peerServices,
     ],
     sockets: ['keyward', ...Object.keys(peers)].map((name) => ({ name, service: name })),

@@ -229,6 +229,8 @@ test('A strict key is refused from the instant of the revocation; another key ca
 
 test('On the Worker a key is made, called at five edges, revoked and confirmed, and the management key is kept nowhere', async (t) => {
   const { context, page, requests, complaints } = await open(t, keyward.url, 'edges.html');
+  const edges = new Set();
+  context.on('response', (response) => response.status() === 200 && edges.add(new URL(response.url()).pathname));
   await page.getByLabel('An edge may go on').fill('2');
   await page.getByLabel('A management key').fill(keyward.adminKey);
   await button(page, 'Create a key and call it').click();
@@ -236,8 +238,6 @@ test('On the Worker a key is made, called at five edges, revoked and confirmed, 
   await receipt.filter({ hasText: 'it is called five times a second at each of 5 edges' }).waitFor();
   const states = page.locator('#live-edges .state');
   for (let edge = 0; edge < 5; edge += 1) await states.nth(edge).filter({ hasText: '200' }).waitFor();
-  const edges = new Set();
-  context.on('response', (response) => response.status() === 200 && edges.add(new URL(response.url()).pathname));
   const refusals = [];
   // The console tells of each refused call; nothing else is expected of it.
   await button(page, 'Revoke it').click();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { root } from '../../.ci/setup.mjs';
+import { Deployment } from './harness.mjs';
 
 const folder = join(root, 'build', 'worker');
 
@@ -33,4 +34,29 @@ test('the upload carries no class that nobody makes, and no long names of import
 test('the shipped Worker cannot be made to fail by name', () => {
   assert.ok(!readFileSync(join(folder, 'worker_bg.wasm')).includes('injected'));
   assert.ok(readFileSync(join(root, 'build', 'worker-faulty', 'worker_bg.wasm')).includes('injected'));
+});
+
+test('pages are found as Cloudflare\'s asset server finds them, other edges of a local run beside them, and no other host', async () => {
+  const keyward = await Deployment.start({ places: 2 });
+  try {
+    const get = async (path, options) => {
+      const { status, headers } = await keyward.call('GET', path, undefined, { key: null, ...options });
+      return [status, headers.get('location') ?? headers.get('content-type')?.split(';')[0]];
+    };
+    assert.deepEqual(await get('/'), [200, 'text/html']);
+    assert.deepEqual(await get('/anatomy'), [200, 'text/html']);
+    assert.deepEqual(await get('/docs/start'), [200, 'text/html']);
+    assert.deepEqual(await get('/docs'), [307, '/docs/']);
+    for (const path of ['/nothing', '//docs', '//example.com', '/%2f%2fexample.com', '/docs/nothing']) assert.equal((await get(path))[0], 404, path);
+    assert.deepEqual((await keyward.call('GET', '/edges.json')).body, { edges: 2 });
+    const { key } = await keyward.create();
+    for (const path of ['/v1/authorize', '/edges/2/v1/authorize']) {
+      assert.equal((await keyward.call('GET', `${path}?scope=calls:create`, undefined, { key })).status, 200, path);
+      assert.equal((await keyward.call('GET', `${path}?scope=calls:delete`, undefined, { key })).status, 403, path);
+      assert.equal((await get(path))[0], 401, path);
+    }
+    for (const path of ['/edges/1/v1/authorize', '/edges/3/v1/authorize', '/edges/2/v1/keys', '/edges/2/']) assert.equal((await get(path, { key: keyward.adminKey }))[0], 404, path);
+  } finally {
+    await keyward.stop();
+  }
 });

@@ -12,9 +12,13 @@ export default {
     }
     // As Cloudflare's does: a page is found without its ending, too.
     const path = url.pathname.endsWith('/') ? `${url.pathname}index.html` : /\.\w+$/.test(url.pathname) ? url.pathname : `${url.pathname}.html`;
-    const file = await env.FILES.fetch(new URL(path, 'http://files'), { method: request.method });
+    const file = await env.FILES.fetch(`http://files${path}`, { method: request.method });
     const type = TYPES[path.split('.').pop()];
-    if (!file.ok || !type) return new Response(null, { status: 404 });
+    if (!file.ok || !type) {
+      // As there: a folder's name leads to its page. With two slashes before it, it would be a host's.
+      const folder = /^(\/[\w-]+)+$/.test(url.pathname) && (await env.FILES.fetch(`http://files${url.pathname}/index.html`, { method: 'HEAD' })).ok;
+      return folder ? new Response(null, { status: 307, headers: { Location: `${url.pathname}/` } }) : new Response(null, { status: 404 });
+    }
     // As build/www/_headers tells a host: what has a hash in its name never changes.
     const cache = path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache';
     const policy = path.startsWith('/assets/scan-thread-') ? { 'Content-Security-Policy': "default-src 'none'" } : {};
