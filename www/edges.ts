@@ -49,11 +49,12 @@ function lane(index: number, cut: (index: number, cut: boolean) => void): HTMLEl
   const clock = offset === 0 ? 'clock right' : `clock ${offset > 0 ? '+' : '−'}${Math.abs(offset / 1000).toFixed(1)} s${rates}`;
   const button = make('button', '', 'Cut off');
   button.type = 'button';
-  button.setAttribute('aria-pressed', 'false');
   button.setAttribute('aria-label', `Cut off ${name} from the authority`);
   button.addEventListener('click', () => {
-    const pressed = button.getAttribute('aria-pressed') !== 'true';
-    button.setAttribute('aria-pressed', String(pressed));
+    const pressed = button.dataset['cut'] !== 'true';
+    write(button, pressed ? 'Reconnect' : 'Cut off');
+    button.setAttribute('aria-label', pressed ? `Reconnect ${name} to the authority` : `Cut off ${name} from the authority`);
+    button.dataset['cut'] = String(pressed);
     cut(index, pressed);
   });
   return make('li', '', make('div', '', make('b', '', name), make('span', 'clock', clock), ' ', make('span', 'state')), button);
@@ -63,8 +64,8 @@ function lane(index: number, cut: (index: number, cut: boolean) => void): HTMLEl
 function simulate(): void {
   let simulation = new EdgeSimulation({ staleness: Number(staleness.value), rate: Number(rate.value), now: 0 });
   let [paused, said] = [false, false];
-  lanes.replaceChildren(...PLACES.map((_, index) => lane(index, (edge, cut) => simulation.cut(edge, cut))));
-  const states = [...lanes.querySelectorAll('.state')];
+  const fillLanes = (): void => lanes.replaceChildren(...PLACES.map((_, index) => lane(index, (edge, cut) => simulation.cut(edge, cut))));
+  fillLanes();
   const redraw = timeline(canvas, () => ({
     lanes: PLACES.length, dots: simulation.dots, leases: simulation.leases, receipt: simulation.receipt, now: simulation.now,
     span: Math.max(canvas.clientWidth < NARROW ? 7_500 : 12_000, simulation.staleness * 1_000 + 5_500),
@@ -88,7 +89,7 @@ function simulate(): void {
   const figures = ({ revokedAt, effectiveBy }: { revokedAt: number; effectiveBy: number }): [string, string][] => [
     ['key', simulation.redacted], ['revoked_at', seconds(revokedAt)], ['effective_by', seconds(effectiveBy)],
   ];
-  const latest = (): void => states.forEach((state, index) => {
+  const latest = (): void => lanes.querySelectorAll('.state').forEach((state, index) => {
     const dot = simulation.dots.findLast(({ edge }) => edge === index);
     write(state, dot === undefined ? '' : dot.code);
   });
@@ -132,7 +133,7 @@ function simulate(): void {
     simulation.free();
     simulation = new EdgeSimulation({ staleness: Number(staleness.value), rate: Number(rate.value), now: 0 });
     [paused, said] = [false, false];
-    for (const button of lanes.querySelectorAll('button')) button.setAttribute('aria-pressed', 'false');
+    fillLanes();
     say(receipt, '', 'A new key is in use at all five edges. Revoke it.');
     canvas.setAttribute('aria-label', 'Calls at five edges over time');
     show();

@@ -23,7 +23,8 @@ async function ask<T>(management: string, path: string, body: unknown): Promise<
   }
   if (!response.headers.has('Keyward-Request-Id')) throw new Refused('No keyward stands behind this page. “npx keyward dev” runs one, and so does “npm start” in a checkout.');
   const answer = await response.json().catch(() => ({})) as T & Problem;
-  if (!response.ok) throw new Refused(`${response.status}: ${answer.title ?? 'refused'}${answer.detail ? `; ${answer.detail}` : ''}.`);
+  if (response.status === 401) throw new Refused('401: This key is not accepted here. It may be mistyped, expired, disabled, revoked, or of another deployment.');
+  if (!response.ok) throw new Refused(`${response.status}: ${answer.title ?? 'refused'}${answer.detail ? `; ${answer.detail}` : ''}. Request ${response.headers.get('Keyward-Request-Id')}.`);
   return answer;
 }
 

@@ -179,22 +179,30 @@ async function send({ frame }: Side, number: string): Promise<string> {
   return outcome.textContent!;
 }
 
+const tries: HTMLButtonElement[] = [];
 for (const place of document.querySelectorAll<HTMLElement>('[data-try]')) {
   const [button, outcomes] = [place.querySelector('button')!, place.querySelector('p')!];
   button.hidden = false;
+  tries.push(button);
   button.addEventListener('click', async () => {
     if (button.getAttribute('aria-disabled') === 'true') return;
-    button.setAttribute('aria-disabled', 'true');
+    // One at a time: both would write into the same shops.
+    for (const each of tries) each.setAttribute('aria-disabled', 'true');
     outcomes.textContent = 'Sending…';
     // A number of each attempt's own: what is left of a limit is of the last one's.
     const number = place.dataset['try']!.replaceAll('?', () => String(1 + Math.floor(Math.random() * 9)));
+    const times = Number(place.dataset['times'] ?? 1);
     const said = await Promise.all(sides.map(async (side) => {
-      let words = '';
-      for (let time = Number(place.dataset['times'] ?? 1); time > 0; time -= 1) words = await send(side, number);
+      const answers: string[] = [];
+      while (answers.length < times) answers.push(await send(side, number));
+      const last = answers.at(-1)!;
+      const alike = answers.filter((answer) => answer === answers[0]).length;
+      const words = times === 1 ? last : alike === times ? `${times} times: ${last}` : `${alike} times: ${answers[0]} Then: ${last}`;
       return make('span', '', make('b', '', side.name), ` ${words}`);
     }));
     outcomes.replaceChildren(...said);
-    button.removeAttribute('aria-disabled');
+    outcomes.scrollIntoView({ block: 'nearest' });
+    for (const each of tries) each.removeAttribute('aria-disabled');
   });
 }
 

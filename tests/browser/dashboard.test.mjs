@@ -270,7 +270,7 @@ test('rotating: both secrets with their evidence, a refusal that shows it, and t
   await page.getByRole('button', { name: 'Complete', exact: true }).click();
   const refused = page.locator('.problem').filter({ hasText: 'OLD_SECRET_IN_USE' });
   await refused.waitFor();
-  assert.equal(await refused.locator('[data-secret]').count(), 2);
+  assert.equal(await page.locator('[data-secret]').count(), 2);
   assert.match(await refused.textContent(), /request req_/);
   assert.deepEqual(await violations(page), []);
   await refused.getByRole('button', { name: 'Complete anyway' }).click();
@@ -280,6 +280,34 @@ test('rotating: both secrets with their evidence, a refusal that shows it, and t
   assert.equal(await keyward.verdict(next), 'VALID');
   assert.ok(!KEY_TEXT.test(await whole(page)));
   assert.deepEqual(complaints, []);
+});
+
+test('a change keeps every scope that the key holds, whatever the form offers, and what was saved is said', async (t) => {
+  const scopes = [...Array.from({ length: 60 }, (_, i) => `part-${i}:read`), 'keyward.keys:fly', 'keyward.keys:*', 'keyward.audit:read', '*:list'];
+  const made = await keyward.create({ name: 'holds much', scopes, allowed_countries: ['DE'] });
+  const { page } = await at(t, `#/keys/${made.id}/edit`);
+  await page.getByLabel('Allowed countries').fill('DE AT');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Saved: allowed countries.').waitFor();
+  const { body } = await keyward.call('GET', `/v1/keys/${made.id}`);
+  assert.deepEqual([body.scopes.toSorted(), body.allowed_countries.toSorted()], [scopes.toSorted(), ['AT', 'DE']]);
+});
+
+test('the age of the evidence goes on, and of a key that is revoked meanwhile no secret is said to work', async (t) => {
+  const made = await keyward.create({ name: 'ends in between' });
+  await keyward.call('POST', `/v1/keys/${made.id}/rotations`, { activate: 'now' });
+  assert.equal(await keyward.verdict(made.key), 'VALID');
+  const { page } = await at(t, `#/keys/${made.id}`);
+  const age = page.locator('[data-secret="1"] time.ago');
+  await age.waitFor();
+  const first = await age.innerText();
+  // Nothing calls, so that nothing else is news.
+  await page.waitForFunction((before) => document.querySelector('[data-secret="1"] time.ago').textContent !== before, first);
+  assert.ok(await page.getByRole('button', { name: 'Complete', exact: true }).isVisible());
+  await keyward.call('POST', `/v1/keys/${made.id}/revoke`, {});
+  await page.getByText('ended with the revocation: neither secret works').waitFor();
+  assert.equal(await page.getByRole('button', { name: /Complete|Cancel the rotation/ }).count(), 0);
+  assert.equal(await page.getByText(/in use|Works until/).count(), 0);
 });
 
 test('a rotation is cancelled, a key is disabled and enabled again', async (t) => {

@@ -213,7 +213,9 @@ impl Verified {
     pub fn limited(&self) -> Option<(&Record, Vec<Left>)> {
         let leased = self.leased.as_ref()?;
         let record = &leased.key()?.record;
-        if !record.rules().any() || matches!(self.code, Code::NotFound | Code::Unavailable) {
+        // What is refused for another reason draws on no limit, so an edge may know nothing of what is left.
+        let judged = matches!(self.code, Code::Valid | Code::RateLimited | Code::QuotaExceeded);
+        if !judged || !record.rules().any() {
             return None;
         }
         let left = self.left.clone();

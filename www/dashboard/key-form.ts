@@ -29,6 +29,8 @@ const OWN: readonly [scope: string, may: string][] = [
 ];
 
 const MOST_RULES = 8;
+/** Scopes of other keys are offered up to so many. */
+const MOST_OFFERED = 40;
 /** How often it is looked whether the key that is being changed is still there, in milliseconds. */
 const EVERY = 5000;
 
@@ -112,7 +114,10 @@ function expiry(at: string): HTMLElement {
 }
 
 function scopes(settings: Settings): HTMLElement {
-  const offered = [...new Set([...settings.scopes.filter((scope) => !scope.startsWith('keyward.')), ...seenScopes()])].sort().slice(0, 40);
+  // All that the key holds has its box: what is not in the form would be taken away with the next change.
+  const held = settings.scopes.filter((scope) => !OWN.some(([own]) => own === scope));
+  const seen = seenScopes().filter((scope) => !held.includes(scope)).slice(0, Math.max(0, MOST_OFFERED - held.length));
+  const offered = [...held, ...seen].sort();
   const managing = settings.scopes.some((scope) => scope.startsWith('keyward.'));
   const choice = (scope: string, hint?: string) => check('scopes', scope, h('code', {}, scope), settings.scopes.includes(scope), hint);
   return h('fieldset', { class: 'field wide', 'data-field': 'scopes' },
@@ -129,7 +134,7 @@ function inputs(settings: Settings, creating: boolean): Child[] {
     h('div', { class: 'grid' },
       field('Name', text('name', settings.name, { required: true }), { hint: 'What it is for: server-prod, ci-deploy.' }),
       field('Owner', text('owner', settings.owner, { required: true, list: 'owners' }), { hint: 'Whose it is: a customer, a team.' }),
-      creating ? field('Environment', text('environment', settings.environment, { list: 'environments', dir: 'ltr' }), { hint: 'Part of the key; it cannot be changed later.' }) : h('input', { type: 'hidden', name: 'environment', value: settings.environment }),
+      creating ? field('Environment', text('environment', settings.environment, { list: 'environments', dir: 'ltr' }), { hint: 'live, test, staging or dev, unless configured otherwise. It cannot be changed later.' }) : h('input', { type: 'hidden', name: 'environment', value: settings.environment }),
       expiry(settings.expires_at)),
     scopes(settings),
     h('details', { class: 'more-fields', open: Boolean(settings.allowed_ips || settings.denied_ips || settings.allowed_countries || settings.allowed_origins || settings.not_before) },
@@ -154,8 +159,8 @@ function inputs(settings: Settings, creating: boolean): Child[] {
       h('div', { class: 'grid' },
         field('When it leaks', select('on_leak', [['', 'default: revoke'], ['revoke', 'revoke'], ['disable', 'disable'], ['notify', 'notify only']], settings.on_leak)),
         field('When its use is unusual', select('on_anomaly', [['', 'default: notify only'], ['notify', 'notify only'], ['throttle', 'throttle'], ['disable', 'disable'], ['revoke', 'revoke']], settings.on_anomaly)),
-        field('Maximum staleness, in seconds', amount('max_staleness_seconds', settings.max_staleness_seconds, { placeholder: '5' }), { hint: 'How long an edge may answer without asking again; a revocation takes at most this long. 0 to 60.' }),
-        field('Rotation due after, in days', amount('rotation_days', settings.rotation_days, { placeholder: '90' })),
+        field('Maximum staleness, in seconds', amount('max_staleness_seconds', settings.max_staleness_seconds, { placeholder: '5' }), { hint: '5 if empty. How long an edge may answer without asking again; a revocation takes at most this long. 0 to 60.' }),
+        field('Rotation due after, in days', amount('rotation_days', settings.rotation_days), { hint: '90, say; never if empty.' }),
         field('Metadata', area('metadata', settings.metadata), { hint: 'A JSON object; returned with each verdict.', wide: true }))),
   ];
 }
@@ -211,6 +216,14 @@ function meanwhile(place: Element, before: Key, now: Key, made: HTMLFormElement)
   announce(lead);
 }
 
+/** What was saved last, until the key's page has shown it. */
+let saved: { what: string; changed: ChangedKey } | undefined;
+export function takeSaved(id: string): typeof saved {
+  const taken = saved?.changed.id === id ? saved : undefined;
+  saved = undefined;
+  return taken;
+}
+
 export const editKeyScreen: Screen = async (place, { id, signal }) => {
   let key = await call<Key>('GET', `/v1/keys/${id}`, undefined, { signal });
   const name = `key-${id}`;
@@ -242,6 +255,7 @@ export const editKeyScreen: Screen = async (place, { id, signal }) => {
         forgetDraft(name);
         update(changed);
         announce('Saved.');
+        saved = { what: `Saved: ${changedFields(now, changed).join(', ').replaceAll('_', ' ')}.`, changed };
         go(`#/keys/${id}`);
       } catch (error) {
         if (!(error instanceof Refusal) || error.problem.code !== 'KEY_REVOKED') throw error;

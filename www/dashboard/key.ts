@@ -2,7 +2,7 @@
 import { call, OneCreation } from './api.ts';
 import { announce, append, button, dialog, facts, fill, h, own, renew, section, time, type Child } from './dom.ts';
 import { area, field, form, select, text, value } from './forms.ts';
-import { another } from './key-form.ts';
+import { another, takeSaved } from './key-form.ts';
 import { statusBadge, update } from './keys.ts';
 import { liveLine } from './live.ts';
 import type { ChangedKey, Incident, Key, Receipt } from './model.ts';
@@ -120,6 +120,8 @@ export const keyScreen: Screen = async (place, { id, signal }) => {
   const rotation = h('div');
   let rotating: { status: Key['status']; stop: AbortController; refresh: () => Promise<void> } | undefined;
   let [acting, acted] = [0, 0];
+  const saved = takeSaved(id);
+  if (saved) fill(answer, boundView(saved.what, saved.changed, saved.changed.updated_at, signal));
 
   const act: Act = async (does) => {
     acting += 1;
@@ -174,7 +176,7 @@ export const keyScreen: Screen = async (place, { id, signal }) => {
       key.status === 'disabled' ? button('Enable', () => changed('Enabled: it is accepted again.', 'enable')) : button('Disable', () => changed('Disabled: refused until you enable it.', 'disable')),
       button('Revoke …', () => revokeDialog(key, act, revoked), { class: 'danger' }),
       button('It leaked …', () => leakDialog(key, act), { class: 'danger' })),
-    final && h('p', { class: 'actions' }, button('Show the receipt', receipt)));
+    final && !answer.querySelector('.receipt') && h('p', { class: 'actions' }, button('Show the receipt', receipt)));
     // What was focused is no more: where somebody else did that, what he did is read next, and no other button pressed by mistake.
     if (focused && !focused.isConnected) (notice.querySelector<HTMLElement>('[tabindex]') ?? acts.querySelector('button'))?.focus();
     // What may be done with its secrets depends on its status alone; the evidence is read by the section itself.

@@ -9,7 +9,7 @@ const ADVICE: Record<string, string> = {
   INSUFFICIENT_SCOPE: 'Log in with a key that holds that scope, or ask somebody who holds it to add it to yours.',
   SCOPE_NOT_HELD: 'Leave that scope out, or log in with a key that holds it. Disabling and revoking need none.',
   KEY_NOT_FOUND: 'Check that the id is complete, and that this is the deployment that created the key.',
-  KEY_REVOKED: 'Revoking is final. Create another key; what you typed is still here.',
+  KEY_REVOKED: 'Revoking is final. Create another key.',
   ROTATION_IN_PROGRESS: 'Complete or cancel the rotation that is under way, then start another.',
   OLD_SECRET_IN_USE: 'The evidence shows where the old secret is still used. Deploy the new one there, or force it if those callers may fail.',
   NEW_SECRET_UNUSED: 'Deploy the new secret first: the evidence shows it as soon as it is used. Or force it, if the callers have it.',

@@ -1,4 +1,5 @@
 /** The rotation of a key: begun, watched by its evidence, completed or cancelled. */
+import { write } from '../elements.ts';
 import { call, OneCreation, Refusal } from './api.ts';
 import { announce, badge, button, dialog, empty, facts, fill, h, renew, section, time, type Child } from './dom.ts';
 import { field, form, select, value } from './forms.ts';
@@ -20,23 +21,24 @@ const STATES: Record<Rotation['status'], string> = {
 };
 
 /** What was seen of one secret. */
-function evidence(seen: Seen, now: number): HTMLElement {
+function evidence(seen: Seen, now: number, revoked: boolean): HTMLElement {
+  const status = revoked ? 'gone' : seen.status;
   return h('div', { class: 'secret-seen', 'data-secret': seen.number },
-    h('h3', {}, `Secret ${seen.number} `, badge(seen.status, seen.status === 'active' ? 'good' : seen.status === 'gone' ? 'bad' : 'odd'), seen.in_use && badge('in use', 'odd')),
+    h('h3', {}, `Secret ${seen.number} `, badge(status, status === 'active' ? 'good' : status === 'gone' ? 'bad' : 'odd'), seen.in_use && badge(revoked ? 'still called' : 'in use', seen.status === 'active' && !revoked ? 'good' : 'odd')),
     facts([
       ['Calls', seen.calls.toLocaleString('en-GB')],
-      ['Last seen', seen.last_seen ? h('time', { datetime: seen.last_seen, title: seen.last_seen }, ago(seen.last_seen, now)) : 'never'],
+      ['Last seen', seen.last_seen ? h('time', { class: 'ago', datetime: seen.last_seen, title: seen.last_seen }, ago(seen.last_seen, now)) : 'never'],
       ['From', seen.addresses.length ? h('span', {}, seen.addresses.join(', ')) : 'nowhere yet'],
       ['Countries', seen.countries.join(', ') || '–'],
       ['Created', time(seen.created_at)],
-      ...(seen.until ? [['Works until', time(seen.until)] as [string, Child]] : []),
+      ...(seen.until && !revoked ? [['Works until', time(seen.until)] as [string, Child]] : []),
     ]));
 }
 
-/** Both secrets beside each other. */
-export function evidenceView(rotation: Rotation): HTMLElement {
+/** Both secrets beside each other; of a key that is revoked neither works. */
+function evidenceView(rotation: Rotation, revoked: boolean): HTMLElement {
   const now = Date.now();
-  return h('div', { class: 'evidence' }, ...rotation.secrets.map((seen) => evidence(seen, now)));
+  return h('div', { class: 'evidence' }, ...rotation.secrets.map((seen) => evidence(seen, now, revoked)));
 }
 
 interface Ended {
@@ -101,9 +103,10 @@ export function rotationSection(key: Key, { signal, reload }: { signal: AbortSig
       if (!(error instanceof Refusal)) throw error;
       const { problem } = error;
       const found = problem['rotation'] as Rotation | undefined;
+      // The evidence stands above.
       if (found) show(found);
       const may = ['OLD_SECRET_IN_USE', 'NEW_SECRET_UNUSED', 'NEW_SECRET_IN_USE'].includes(problem.code);
-      fill(answer, problemView(problem, { retry: may ? undefined : () => end(how, force), children: [found && evidenceView(found),
+      fill(answer, problemView(problem, { retry: may || problem.code === 'KEY_REVOKED' ? undefined : () => end(how, force), children: [
         may && h('p', { class: 'actions' }, button(how === 'complete' ? 'Complete anyway' : 'Cancel anyway', () => end(how, true), { class: 'danger' }), button('Leave it', () => fill(answer)))] }));
       if (problem.code === 'KEY_REVOKED' || problem.code === 'NO_ROTATION') await quietly(reload());
     }
@@ -111,7 +114,9 @@ export function rotationSection(key: Key, { signal, reload }: { signal: AbortSig
 
   function show(rotation: Rotation | undefined): void {
     shown = rotation;
-    const may = key.status !== 'revoked' && !(rotation && running(rotation));
+    const revoked = key.status === 'revoked';
+    const open = rotation !== undefined && running(rotation) && !revoked;
+    const may = !revoked && !open;
     const rotate = may && button('Rotate the key', () => begin(key, started), { class: rotation ? '' : 'primary' });
     if (!rotation) {
       renew(place, empty('Not rotated yet.', h('p', {}, 'Rotating creates a second secret under the same id. You see where the old one is still used before you end it.'), rotate && h('p', { class: 'actions' }, rotate)));
@@ -119,10 +124,11 @@ export function rotationSection(key: Key, { signal, reload }: { signal: AbortSig
     }
     const focused = place.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset['act'] : undefined;
     renew(place,
-      h('p', { class: 'lead' }, `Rotation ${rotation.number} `, badge(rotation.status, running(rotation) ? 'odd' : 'plain'), ` ${STATES[rotation.status]}`),
-      running(rotation) && h('p', { class: 'note' }, ...(rotation.ends_at ? ['The overlap ends ', time(rotation.ends_at), '. '] : [`The overlap of ${span(rotation.grace_seconds)} begins with the first call. `]), 'Every edge has accepted the new secret since ', time(rotation.usable_by), '.'),
-      evidenceView(rotation),
-      running(rotation) && h('p', { class: 'actions' }, button('Complete', () => end('complete', false), { class: 'primary', 'data-act': 'complete' }), button('Cancel the rotation', () => end('cancel', false), { 'data-act': 'cancel' })),
+      revoked && running(rotation) ? h('p', { class: 'lead' }, `Rotation ${rotation.number} ended with the revocation: neither secret works.`)
+        : h('p', { class: 'lead' }, `Rotation ${rotation.number} `, badge(rotation.status, open ? 'odd' : 'plain'), ` ${revoked ? 'until the key was revoked: no secret works' : STATES[rotation.status]}`),
+      open && h('p', { class: 'note' }, ...(rotation.ends_at ? ['The overlap ends ', time(rotation.ends_at), '. '] : [`The overlap of ${span(rotation.grace_seconds)} begins with the first call. `]), 'Every edge has accepted the new secret since ', time(rotation.usable_by), '.'),
+      evidenceView(rotation, revoked),
+      open && h('p', { class: 'actions' }, button('Complete', () => end('complete', false), { class: 'primary', 'data-act': 'complete' }), button('Cancel the rotation', () => end('cancel', false), { 'data-act': 'cancel' })),
       rotate && h('p', { class: 'actions' }, rotate));
     if (focused && !place.contains(document.activeElement)) place.querySelector<HTMLElement>(`[data-act="${focused}"]`)?.focus();
   }
@@ -144,5 +150,9 @@ export function rotationSection(key: Key, { signal, reload }: { signal: AbortSig
   if (key.secrets.some(({ number }) => number > 1)) void read();
   else show(undefined);
   repeatedly(EVERY, signal, async () => shown && running(shown) && read(true));
+  const ticks = setInterval(() => {
+    for (const seen of place.querySelectorAll<HTMLTimeElement>('time.ago')) write(seen, ago(seen.dateTime, Date.now()));
+  }, 1_000);
+  signal.addEventListener('abort', () => clearInterval(ticks), { once: true });
   return { element: section('Rotation', place, answer), refresh: () => read(true) };
 }

@@ -100,6 +100,9 @@ export function creation(typed: Settings): Record<string, unknown> {
  */
 export function patch(before: Settings, typed: Settings): Record<string, unknown> {
   const { environment: _, ...changed } = differences(written(before), written(typed));
+  // The form has an order of its own, which is no change.
+  const sorted = (settings: Settings) => JSON.stringify((written(settings)['scopes'] as string[]).sort());
+  if (sorted(before) === sorted(typed)) delete changed['scopes'];
   return changed;
 }
 
@@ -112,6 +115,7 @@ export interface Fault {
 }
 
 const SCOPE = /^(keyward\.\*:\*|(\*|[a-z0-9._-]+):(\*|[a-z0-9._-]+))$/;
+const ENVIRONMENT = /^[a-z][a-z0-9]{1,11}$/;
 const RULE = /^[a-z][a-z0-9_-]{0,31}$/;
 const ORIGIN = /^https?:\/\/[^/\s]+$/;
 
@@ -182,6 +186,7 @@ export function faultsOf(typed: Settings, before: Settings, now: number): Fault[
   const told: [keyof Settings, string | false][] = [
     ['name', line(typed.name, 100, 'Enter a name.')],
     ['owner', line(typed.owner, 200, 'Enter an owner.')],
+    ['environment', typed.environment.trim() !== '' && !ENVIRONMENT.test(typed.environment.trim()) && 'Must be one word of small letters and digits, such as live or test.'],
     ['expires_at', ends !== undefined && (ends <= now && typed.expires_at !== before.expires_at ? 'Must lie in the future.' : begins !== undefined && ends <= begins && 'Must lie after “Valid from”.')],
     ['other_scopes', listed(typed.other_scopes, 100, (scope) => SCOPE.test(scope) && scope.length <= 100, 'a scope is resource:action in small letters, digits, dots, - and _, with * for either side.')],
     ['allowed_ips', listed(typed.allowed_ips, 250, isRange, 'not an address or a range such as 192.0.2.0/24 or 2001:db8::/32.')],
