@@ -169,6 +169,15 @@ describe('limits', () => {
     assert.equal((await verify(key, { country: 'DE' })).code, 'RATE_LIMITED');
   });
 
+  test('what is refused for another reason says nothing of limits, which it drew nothing from', async () => {
+    const { key } = await keyward.create({ allowed_countries: ['DE'], rate_limits: [{ name: 'requests', limit: 3, window_seconds: 3600 }], quotas: [{ name: 'ever', limit: 9, period: 'total' }] });
+    const refused = await verify(key, { country: 'FR' });
+    assert.deepEqual([refused.code, refused.limits, refused.quotas], ['COUNTRY_NOT_ALLOWED', null, null]);
+    const { status, headers } = await keyward.authorize(key);
+    assert.deepEqual([status, headers.get('ratelimit'), headers.get('ratelimit-policy')], [403, null, null]);
+    assert.deepEqual((await verify(key, { country: 'DE' })).limits.map(({ remaining }) => remaining), [2]);
+  });
+
   test('fresh verdicts are charged by the authority, from the same bucket', async () => {
     const { key } = await keyward.create({ rate_limits: [{ name: 'requests', limit: 5, window_seconds: 3600 }] });
     const codes = [];

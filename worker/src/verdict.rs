@@ -212,8 +212,11 @@ fn verdict_json(verified: &Verified) -> String {
     if let Some(warning) = verified.warning() {
         out.insert_str(at, &format!(r#""warning":{},"#, json!(warning)));
     }
-    if let Some((record, left)) = verified.limited() {
-        out.insert_str(at, &limits(record, &left, verified));
+    let ruled = leased.and_then(|leased| leased.key()).is_some_and(|key| key.record.rules().any());
+    match verified.limited() {
+        Some((record, left)) => out.insert_str(at, &limits(record, &left, verified)),
+        None if ruled && verified.code != Code::NotFound => out.insert_str(at, r#""limits":null,"quotas":null,"#),
+        None => {}
     }
     let mode = match verified.mode {
         Mode::Offline => "offline",
