@@ -87,7 +87,7 @@ export class Kept<V> {
    * Keeps a verdict. One that came after its own end is not kept, nor one that was asked for before what is in hand, or before everything
    * was dropped.
    *
-   * @param of.ms from {@link leaseOf}; 0 notes that each call has to ask
+   * @param of.ms from {@link leaseOf}; 0 notes that each call has to ask, as what came after its own end does
    * @param of.until wall-clock instant at which it ends in any case
    * @param of.minor whether others go before it: half of the room is theirs alone, and it is not renewed
    */
@@ -98,11 +98,9 @@ export class Kept<V> {
     if (of.minor && !known && (this.#entries.size * 2 >= this.#most.entries || this.#characters * 2 >= this.#most.characters)) return;
     if (known && known.asked.order > asked.order) return;
     if (known) this.#drop(question, known);
-    const size = question.length + of.size;
-    const entry: Entry<V> =
-      of.ms > 0
-        ? { verdict, asked, ms: of.ms, until: of.until, size, renewing: of.minor ? Infinity : -Infinity }
-        : { verdict: undefined, asked, ms: NOT_KEPT_MS, until: Infinity, size: question.length, renewing: -Infinity };
+    const whole: Entry<V> = { verdict, asked, ms: of.ms, until: of.until, size: question.length + of.size, renewing: of.minor ? Infinity : -Infinity };
+    // What is over already leaves its place among the questions: the answer to an earlier one may still be on its way.
+    const entry = of.ms > 0 && isLive(whole, now) ? whole : { verdict: undefined, asked, ms: NOT_KEPT_MS, until: Infinity, size: question.length, renewing: -Infinity };
     if (!isLive(entry, now) || entry.size > this.#most.characters) return;
     this.#entries.set(question, entry);
     this.#characters += entry.size;
