@@ -1,5 +1,5 @@
-// `npm test`: sets up, checks, builds and runs every test, showing each runner's own output, and says at the end how
-// many of each kind passed.
+// `npm test`: sets up, checks, builds and runs every test, showing each runner's own output, and says at the end what failed
+// and how many of each kind passed.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,9 @@ import { root, setup } from './setup.mjs';
 
 const start = Date.now();
 const results = [];
+const failures = [];
+// The same values in every run, so that a change is judged by what it changed; `npm run test:search` draws new ones.
+process.env.PROPTEST_RNG_SEED ??= '20261121';
 
 /** Runs a test runner, passing its output on, and reads its counts. */
 async function runner(kind, command, args, read) {
@@ -22,6 +25,14 @@ async function runner(kind, command, args, read) {
   const code = await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
   const { passed, failed } = read(output);
   results.push({ kind, passed, failed: failed + (code !== 0 && failed === 0 ? 1 : 0) });
+  if (code !== 0) failures.push(`${kind} ended with ${code}`, ...told(output));
+}
+
+/** What a runner's output tells of each failure: node's `not ok` with what belongs to it, and cargo's list. */
+function told(output) {
+  const tap = [...output.matchAll(/^( *)not ok .*\n\1  ---\n[^]*?\n\1  \.\.\.$/gm)].map(([failure]) => failure).filter((failure) => !failure.includes("failureType: 'subtestsFailed'"));
+  const cargo = [...output.matchAll(/^failures:\n\n([^]*?)^failures:$/gm)].map(([, failure]) => failure);
+  return [...tap, ...cargo];
 }
 
 const sum = (output, pattern) => [...output.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
@@ -60,6 +71,7 @@ await nodeTests('The pages in Chromium', 'browser', 2);
 
 console.log(`\nkeyward: ${((Date.now() - start) / 1000).toFixed(0)} s`);
 for (const { kind, passed, failed } of results) console.log(`  ${kind}: ${passed} passed, ${failed} failed`);
+if (failures.length > 0) console.log(`\n${failures.join('\n')}\n`);
 const failed = results.reduce((total, result) => total + result.failed, 0);
 console.log(`${results.reduce((total, result) => total + result.passed, 0)} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

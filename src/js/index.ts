@@ -333,9 +333,9 @@ export class Verifier {
   /** Hands over the facts of a request, unless they are those that were handed over last; whether there are any. */
   #ask(scopes: readonly string[] | undefined, environment: string | undefined, ip: string | undefined, country: string | undefined, origin: string | undefined): boolean {
     if (scopes === undefined && environment === undefined && ip === undefined && country === undefined && origin === undefined) return false;
+    if (scopes !== undefined && !Array.isArray(scopes)) throw new KeywardError('TYPE', 'scopes must be an array');
     const last = this.#last;
     if (last !== undefined && environment === last.environment && ip === last.ip && country === last.country && origin === last.origin && same(scopes, last.scopes)) return true;
-    if (scopes !== undefined && !Array.isArray(scopes)) throw new KeywardError('TYPE', 'scopes must be an array');
     const needed = scopes?.map((scope, index) => fact(scope, `scopes[${index}]`));
     const written = `\n${[fact(environment, 'environment'), fact(ip, 'ip'), fact(country, 'country'), fact(origin, 'origin'), ...(needed ?? [])].join('\n')}`;
     if (written.length > MAX_FACTS) throw new KeywardError('INVALID_REQUEST', 'the facts of a request are too long');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRequire } from 'node:module';
-import fc from 'fast-check';
+import fc, { holds } from '../property.mjs';
 import { KeywardError, Verifier, addressAllowed, digestKey, generateKey, grants, issueKey, parseKey, ready, redactKey, sessionClaims, verifyKey, wasIssued } from '../../dist/index.js';
 
 const CODES = ['LENGTH', 'ALPHABET', 'STRUCTURE', 'BRAND', 'CHECK', 'INVALID_REQUEST', 'INVALID_SECRET', 'SESSION', 'TYPE'];
@@ -451,7 +451,7 @@ test('whatever is given, the answer is a verdict or a KeywardError, and never a 
     (a, b, c) => held.verify(a, b, c), (a, b, c) => verifyKey(a, b, { verifier: held, ...c }), (_, b) => held.hold(b), (a) => held.digest(a), (a) => parseKey(a), (a, b) => generateKey({ brand: a, tagKey: b }),
     (a) => sessionClaims(a), (a, b) => grants([a], [b]), (a, b) => addressAllowed(a, { allowed: [b] }), (a) => held.checkScope(KEY, a), (a) => wasIssued(KEY, a),
   ];
-  fc.assert(fc.property(anything, storedLike, facts, (a, b, c) => {
+  holds(fc.property(anything, storedLike, facts, (a, b, c) => {
     for (const call of calls) {
       try {
         call(a, b, c);
@@ -461,7 +461,15 @@ test('whatever is given, the answer is a verdict or a KeywardError, and never a 
       }
     }
     assert.equal(held.verify(KEY, stored(), { scopes: ['calls:create'] }).code, 'VALID');
-  }), { numRuns: 1000 });
+  }), { runs: 1000 });
+});
+
+test('scopes that are none are refused by name after a call with the same facts too', () => {
+  const held = verifier();
+  for (const wrong of [null, 'calls:create', { length: 1, 0: 'calls:create' }, 5, Symbol('scopes')]) {
+    assert.equal(held.verify(KEY, stored(), { scopes: ['calls:create'] }).code, 'VALID');
+    assert.equal(refusal(() => held.verify(KEY, stored(), { scopes: wrong }), String(wrong)).message, 'scopes must be an array');
+  }
 });
 
 test('scopes, ranges and the tokens of sessions have their helpers', () => {

@@ -1,7 +1,7 @@
 // What a guard keeps of verdicts, on clocks that do what clocks do at worst.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc, { holds } from '../property.mjs';
 import { part } from './frameworks.mjs';
 
 const { Kept, MOST_LEASE_MS, MOST_REFUSED_MS, leaseOf } = await part('kept');
@@ -41,7 +41,7 @@ const OVERTAKEN = [
 
 test('no verdict is used after its end on either clock, after its own instant, past a step back, or in the place of a newer one', () => {
   let used = 0;
-  fc.assert(fc.property(fc.array(stepped, { minLength: 5, maxLength: 120, size: 'max' }), (steps) => {
+  holds(fc.property(fc.array(stepped, { minLength: 5, maxLength: 120, size: 'max' }), (steps) => {
     const kept = new Kept(MOST);
     const now = { monotonic: 1_000, wall: 1e12 };
     const out = [];
@@ -71,14 +71,14 @@ test('no verdict is used after its end on either clock, after its own instant, p
       }
       assert.ok(kept.size <= MOST.entries);
     }
-  }), { numRuns: 3_000, examples: [[OVERTAKEN]] });
+  }), { runs: 3_000, examples: [[OVERTAKEN]] });
   assert.ok(used > 1_000, `only ${used} verdicts were used: nothing was shown`);
 });
 
 test('with one honest clock, up to 1 % slow, no verdict outlives what was granted in true time, whatever the other does', () => {
   let used = 0;
   const honest = fc.record({ rate: fc.double({ min: 0.99, max: 1.01, noNaN: true }), wall: fc.boolean(), lease: fc.integer({ min: 1, max: 60_000 }), other: fc.array(fc.nat(50_000), { minLength: 6, maxLength: 6 }), waits: fc.array(fc.nat(30_000), { minLength: 6, maxLength: 6 }) });
-  fc.assert(fc.property(honest, ({ rate, wall, lease, other, waits }) => {
+  holds(fc.property(honest, ({ rate, wall, lease, other, waits }) => {
     const kept = new Kept(MOST);
     let [truth, wrong] = [0, 0];
     const read = () => (wall ? { monotonic: wrong, wall: truth * rate } : { monotonic: truth * rate, wall: wrong });
@@ -91,7 +91,7 @@ test('with one honest clock, up to 1 % slow, no verdict outlives what was grante
       used += 1;
       assert.ok(truth <= lease, `used ${truth - lease} ms too late`);
     });
-  }), { numRuns: 5_000 });
+  }), { runs: 5_000 });
   assert.ok(used > 1_000, String(used));
 });
 

@@ -204,7 +204,7 @@ probability = 0.9
 dictionary = "keys"
 probability = 0.6
 `);
-    const { code, output } = await run(['schemathesis.cli', '--config-file', config, 'run', `${keyward.url}/openapi.json`, '--no-color'], {
+    const { code, output } = await run(['schemathesis.cli', '--config-file', config, 'run', `${keyward.url}/openapi.json`, '--no-color', ...(process.env.KEYWARD_SEED ? ['--seed', process.env.KEYWARD_SEED] : [])], {
       signal,
       // It leaves files where it runs.
       cwd: state,
