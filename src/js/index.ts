@@ -336,13 +336,15 @@ export class Verifier {
     if (scopes !== undefined && !Array.isArray(scopes)) throw new KeywardError('TYPE', 'scopes must be an array');
     const last = this.#last;
     if (last !== undefined && environment === last.environment && ip === last.ip && country === last.country && origin === last.origin && same(scopes, last.scopes)) return true;
-    const needed = scopes?.map((scope, index) => fact(scope, `scopes[${index}]`));
+    // What is read once is what is asked for, and what is told; a hole is no text.
+    const asked = scopes && Array.from(scopes, (scope, index) => text(scope, `scopes[${index}]`));
+    const needed = asked?.map((scope) => fact(scope, 'scopes'));
     const written = `\n${[fact(environment, 'environment'), fact(ip, 'ip'), fact(country, 'country'), fact(origin, 'origin'), ...(needed ?? [])].join('\n')}`;
     if (written.length > MAX_FACTS) throw new KeywardError('INVALID_REQUEST', 'the facts of a request are too long');
     this.#last = undefined;
     encoder.encodeInto(written, new Uint8Array(core().linearMemory().buffer, this.#inner.input + FACTS, MAX_FACTS));
     const unknown = this.#inner.ask(written.length);
-    if (unknown > 0) throw new KeywardError('INVALID_REQUEST', `scopes[${unknown - 1}]: ${core().scopeProblem(scopes![unknown - 1]!)}`);
+    if (unknown > 0) throw new KeywardError('INVALID_REQUEST', `scopes[${unknown - 1}]: ${core().scopeProblem(asked![unknown - 1]!)}`);
     this.#last = { scopes: needed, environment, ip, country, origin };
     return true;
   }

@@ -167,7 +167,7 @@ pub(super) fn told(
     }
 }
 
-/// The part of the line around a finding, with every credential in it redacted.
+/// The part of the line around a finding, with every credential in it redacted, wherever it stands there.
 fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (String, [u32; 2]) {
     let (start, end, _) = spans[number];
     let stop = |byte: &u8| *byte == b'\n' || *byte == b'\r';
@@ -185,11 +185,12 @@ fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (Str
     let mut at = from;
     let mut place = [0, 0];
     let first = spans.partition_point(|(_, end, _)| *end <= from);
-    for (other, (start, end, redacted)) in
-        spans.iter().enumerate().skip(first).take_while(|(_, (start, ..))| *start < to)
-    {
+    let around = spans.iter().enumerate().skip(first).take_while(|(_, (start, ..))| *start < to);
+    let secrets: Vec<(&[u8], &str)> =
+        around.clone().map(|(_, (start, end, redacted))| (&text[*start..*end], redacted.as_str())).collect();
+    for (other, (start, end, redacted)) in around {
         if *start > at {
-            out.push_str(&shown(&text[at..*start]));
+            out.push_str(&without(&text[at..*start], &secrets));
         }
         if other == number {
             place = [out.chars().count() as u32, redacted.chars().count() as u32];
@@ -198,9 +199,44 @@ fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (Str
         at = *end;
     }
     if at < to {
-        out.push_str(&shown(&text[at..to]));
+        out.push_str(&without(&text[at..to], &secrets));
     }
     (out, place)
+}
+
+/// So much of a secret is told by nothing that is shown.
+const PART: usize = 8;
+
+/// Text with each of the secrets redacted that stands in it once more, where nothing says that it is one; and what the edges of the
+/// text leave of it.
+fn without(bytes: &[u8], secrets: &[(&[u8], &str)]) -> String {
+    let mut out = String::new();
+    let mut from = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let hidden = secrets.iter().find_map(|(secret, redacted)| {
+            let length = if rest.starts_with(secret) || (rest.len() >= PART && secret.starts_with(rest)) {
+                secret.len().min(rest.len())
+            } else if at == 0 {
+                (PART..secret.len()).rev().find(|length| rest.starts_with(&secret[secret.len() - length..]))?
+            } else {
+                return None;
+            };
+            (length > 0).then_some((length, redacted))
+        });
+        match hidden {
+            Some((length, redacted)) => {
+                out.push_str(&shown(&bytes[from..at]));
+                out.push_str(redacted);
+                at += length;
+                from = at;
+            }
+            None => at += 1,
+        }
+    }
+    out.push_str(&shown(&bytes[from..]));
+    out
 }
 
 /// Text without what a terminal would obey.

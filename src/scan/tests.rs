@@ -106,6 +106,26 @@ proptest! {
 }
 
 #[test]
+fn what_a_finding_hides_is_hidden_wherever_its_line_says_it() {
+    // The same text twice: of a name that speaks of no secret, and of one that does. Then cut by the edges of what is shown.
+    let secret = ["d442d53ea3d8fbf50109", "5a9f1b91ee9957ab86"].concat();
+    let scanner = scanner();
+    for text in [
+        format!("unrelated={secret} SPARKPOST_API_KEY={secret}"),
+        format!("SPARKPOST_API_KEY={secret} unrelated={secret} {secret}"),
+        format!("unrelated={secret}{}SPARKPOST_API_KEY={secret}", " ".repeat(25)),
+        format!("SPARKPOST_API_KEY={secret}{}unrelated={secret}", " ".repeat(25)),
+    ] {
+        let found = scanner.scan("x.yaml", text.as_bytes()).expect("text");
+        assert_eq!(found.len(), 1, "{text}");
+        let parts = (0..=secret.len() - 8).map(|at| &secret[at..at + 8]);
+        for part in parts {
+            assert!(!found[0].excerpt.contains(part), "{}", found[0].excerpt);
+        }
+    }
+}
+
+#[test]
 fn an_allow_comment_is_of_its_line_or_alone_of_the_next() {
     let secret = example(SAMPLES[0].0[0]);
     let scanner = scanner();

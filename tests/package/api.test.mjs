@@ -464,11 +464,14 @@ test('whatever is given, the answer is a verdict or a KeywardError, and never a 
   }), { runs: 1000 });
 });
 
-test('scopes that are none are refused by name after a call with the same facts too', () => {
+test('scopes that are none are refused by name, after a call with the same facts too', () => {
   const held = verifier();
   for (const wrong of [null, 'calls:create', { length: 1, 0: 'calls:create' }, 5, Symbol('scopes')]) {
     assert.equal(held.verify(KEY, stored(), { scopes: ['calls:create'] }).code, 'VALID');
     assert.equal(refusal(() => held.verify(KEY, stored(), { scopes: wrong }), String(wrong)).message, 'scopes must be an array');
+  }
+  for (const wrong of [[undefined], ['calls:create', undefined], new Array(2), [null], [['calls:create']]]) {
+    assert.match(refusal(() => held.verify(KEY, stored(), { scopes: wrong }), String(wrong)).message, /^scopes\[[01]\] must be a string/);
   }
 });
 

@@ -28,8 +28,11 @@ export function fill(element: Element, ...children: Child[]): void {
 /** What keeps what it does beside what it looks like: never made into another of its kind. */
 const HANDLES = 'button, input, select, textarea, form';
 
+/** What an element is the picture of, where that was said. */
+const ofWhat = (node: Node) => (node instanceof HTMLElement ? node.dataset['of'] : undefined);
+
 /** Whether one node may be made into the other. */
-const alike = (old: Node, fresh: Node) => old.nodeName === fresh.nodeName && !(old instanceof Element && old.matches(HANDLES));
+const alike = (old: Node, fresh: Node) => old.nodeName === fresh.nodeName && ofWhat(old) === ofWhat(fresh) && !(old instanceof Element && old.matches(HANDLES));
 
 function become(old: Node, fresh: Node): void {
   if (!(old instanceof Element && fresh instanceof Element)) {
@@ -47,8 +50,10 @@ function match(place: Element, fresh: Node[]): void {
   let at = place.firstChild;
   fresh.forEach((node, index) => {
     let kept = at;
-    while (kept && !kept.isEqualNode(node)) kept = kept.nextSibling;
+    const same = ofWhat(node);
+    while (kept && !(same === undefined ? kept.isEqualNode(node) : ofWhat(kept) === same)) kept = kept.nextSibling;
     if (kept) {
+      if (same !== undefined) become(kept, node);
       while (at !== kept) {
         const next: ChildNode | null = at!.nextSibling;
         at!.remove();
@@ -99,11 +104,15 @@ export async function busy(pressed: HTMLButtonElement, act: () => unknown): Prom
   }
 }
 
-/** A table with a name, in a frame that scrolls sideways where it is narrow. */
-export function table(name: string, heads: string[], rows: Child[][]): HTMLElement {
+/**
+ * A table with a name, in a frame that scrolls sideways where it is narrow.
+ *
+ * @param of what each row is of: where rows come and go, one that stays is still the same element
+ */
+export function table(name: string, heads: string[], rows: Child[][], of?: (string | number)[]): HTMLElement {
   return h('div', { class: 'scroll', role: 'region', 'aria-label': name, tabindex: 0 },
     h('table', {}, h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', { scope: 'col' }, head)))),
-      h('tbody', {}, ...rows.map((cells) => h('tr', {}, ...cells.map((cell) => h('td', {}, cell)))))));
+      h('tbody', {}, ...rows.map((cells, index) => h('tr', { 'data-of': of?.[index] }, ...cells.map((cell) => h('td', {}, cell)))))));
 }
 
 /** Names with what they stand for. */

@@ -2,7 +2,9 @@
 import { call, query } from './api.ts';
 import { badge, button, empty, fill, h, own, type Child } from './dom.ts';
 import { field, select, text, wrongWith } from './forms.ts';
+import { liveLine } from './live.ts';
 import type { Key, Page } from './model.ts';
+import { renewed } from './pages.ts';
 import { problemOf, problemView } from './problems.ts';
 import { Rows } from './rows.ts';
 import type { Screen } from './screen.ts';
@@ -21,19 +23,25 @@ interface Filters {
   owner: string;
 }
 
+/** A page of the list: what was read, and the cursor that it was read from. */
+interface Part {
+  cursor: string | null;
+  keys: Key[];
+}
+
 /** What the list showed when it was left: it is found again as it was. */
-const kept = { filters: { search: '', environment: '', status: '', owner: '' } as Filters, keys: [] as Key[], cursor: null as string | null, complete: false, place: { top: 0, active: 0 } };
+const kept = { filters: { search: '', environment: '', status: '', owner: '' } as Filters, parts: [] as Part[], keys: [] as Key[], cursor: null as string | null, complete: false, place: { top: 0, active: 0 } };
 
 /** The list is read again when it is next shown: something was created. */
 export function forgetList(): void {
-  Object.assign(kept, { keys: [], cursor: null, complete: false, place: { top: 0, active: 0 } });
+  Object.assign(kept, { parts: [], keys: [], cursor: null, complete: false, place: { top: 0, active: 0 } });
 }
 
 /** A key is shown in the list as it is now. */
 export function update(key: Key): void {
   remember(key);
-  const index = kept.keys.findIndex(({ id }) => id === key.id);
-  if (index >= 0) kept.keys[index] = { ...key, last_used_on: kept.keys[index]!.last_used_on ?? null };
+  for (const part of kept.parts) part.keys = part.keys.map((before) => (before.id === key.id ? { ...key, last_used_on: before.last_used_on ?? null } : before));
+  kept.keys = kept.parts.flatMap(({ keys }) => keys);
 }
 
 export const statusBadge = (status: Key['status']) => badge(status, status === 'active' ? 'good' : status === 'revoked' ? 'bad' : 'odd');
@@ -95,6 +103,7 @@ export const keysScreen: Screen = (place, { signal }) => {
       const page = await call<Page<Key>>('GET', `/v1/keys${query({ ...kept.filters, limit: PAGE, cursor: kept.cursor })}`, undefined, { signal: own.signal });
       if (own.signal.aborted) return;
       page.data.forEach(remember);
+      kept.parts.push({ cursor: kept.cursor, keys: page.data });
       kept.keys.push(...page.data);
       [kept.cursor, kept.complete] = [page.next_cursor, page.next_cursor === null];
       fill(end);
@@ -113,6 +122,32 @@ export const keysScreen: Screen = (place, { signal }) => {
       if (asked === own) asked = undefined;
       rows.element.removeAttribute('aria-busy');
     }
+  }
+
+  /** Reads again what is in sight: a page, since the list may have thousands of keys. */
+  async function refresh(background: boolean): Promise<void> {
+    if (asked) return;
+    let before = 0;
+    const part = kept.parts.find(({ keys }) => (before += keys.length) > rows.first) ?? kept.parts[0];
+    if (!part) return more();
+    const read = await call<Page<Key>>('GET', `/v1/keys${query({ ...kept.filters, limit: PAGE, cursor: part.cursor })}`, undefined, { signal, background });
+    if (asked || !kept.parts.includes(part)) return;
+    read.data.forEach(remember);
+    const [was, { length }] = [JSON.stringify(part.keys), kept.keys];
+    // Where keys no longer match, those of the next page move up.
+    const others = new Set(kept.parts.flatMap((other) => (other === part ? [] : other.keys.map(({ id }) => id))));
+    const fresh = read.data.filter(({ id }) => !others.has(id));
+    // More is new than a page holds: nothing says what stands between.
+    if (part.keys.length > 0 && !part.keys.some(({ id }) => fresh.some((key) => key.id === id))) return restart();
+    const now = renewed(part.keys, fresh, ({ id }) => id);
+    if (JSON.stringify(now) === was) return;
+    part.keys = now;
+    kept.keys = kept.parts.flatMap(({ keys }) => keys);
+    fill(end);
+    rows.element.hidden = false;
+    count();
+    none();
+    rows.renew(kept.parts[0] === part ? kept.keys.length - length : 0);
   }
 
   function restart(): void {
@@ -171,7 +206,7 @@ export const keysScreen: Screen = (place, { signal }) => {
 
   fill(place,
     h('header', { class: 'screen-head' }, h('h1', { tabindex: -1 }, 'Keys'), h('p', { class: 'actions' }, button('Refresh', restart), h('a', { class: 'button primary', href: '#/keys/new' }, 'Create a key'))),
-    controls, rows.element, end, said, ...suggestions());
+    liveLine(signal, refresh), controls, rows.element, end, said, ...suggestions());
   const at = kept.place;
   count();
   none();

@@ -63,6 +63,19 @@ export class Rows {
     this.grow(0, false);
   }
 
+  /** The first row that is seen. */
+  get first(): number {
+    return Math.floor(this.element.scrollTop / this.#height);
+  }
+
+  /** Draws all rows again: what they say has changed, and so many came before them. What is in sight stays there, but at the top. */
+  renew(before: number): void {
+    this.#drop();
+    if (this.#active > 0) this.#active = Math.max(0, this.#active + before);
+    if (this.element.scrollTop > 0) this.element.scrollTop += before * this.#height;
+    this.#draw();
+  }
+
   get place(): { top: number; active: number } {
     return { top: this.element.scrollTop, active: this.#active };
   }

@@ -1,4 +1,4 @@
-/** What the records that were read so far have taught: environments, owners and scopes to choose from. In memory alone. */
+/** What the records that were read so far have taught: names of keys, and environments, owners and scopes to choose from. In memory alone. */
 import { h } from './dom.ts';
 import type { Key } from './model.ts';
 
@@ -6,13 +6,19 @@ import type { Key } from './model.ts';
 const environments = new Set(['live', 'test', 'staging', 'dev']);
 const owners = new Set<string>();
 const scopes = new Set<string>();
+const names = new Map<string, string>();
 const MOST = 200;
+const MOST_NAMES = 20_000;
 
-export function remember(key: Pick<Key, 'environment' | 'owner' | 'scopes'>): void {
+export function remember(key: Pick<Key, 'id' | 'name' | 'environment' | 'owner' | 'scopes'>): void {
+  if (names.size < MOST_NAMES || names.has(key.id)) names.set(key.id, key.name);
   environments.add(key.environment);
   if (owners.size < MOST) owners.add(key.owner);
   for (const scope of key.scopes) if (scopes.size < MOST && !scope.startsWith('keyward.')) scopes.add(scope);
 }
+
+/** What a key was called when it was last read, if it was. */
+export const nameOf = (id: string) => names.get(id);
 
 export const seenScopes = () => [...scopes].sort();
 

@@ -44,10 +44,12 @@ export const webhooksScreen: Screen = async (place, { signal }) => {
     section('Add a webhook', made));
 };
 
+const attemptOf = ({ event_id, attempt, at }: Delivery) => `${event_id} ${attempt} ${at}`;
+
 export const webhookScreen: Screen = async (place, { id: name, signal }) => {
   const path = `/v1/webhooks/${encodeURIComponent(name)}`;
   let webhook = await call<Webhook>('GET', path, undefined, { signal });
-  const [head, known, answer, deliveries] = [h('header', { class: 'screen-head' }), h('div'), h('div'), h('div')];
+  const [head, known, answer] = [h('header', { class: 'screen-head' }), h('div'), h('div')];
 
   async function tried(act: () => Promise<string>): Promise<void> {
     try {
@@ -63,15 +65,15 @@ export const webhookScreen: Screen = async (place, { id: name, signal }) => {
     }
   }
   const settings = (active: boolean) => ({ url: webhook.url, events: webhook.events, ...(webhook.description && { description: webhook.description }), active });
-  const list = (): void => fill(deliveries, paged<Delivery>({
-    path: `${path}/deliveries`, signal,
+  const deliveries = paged<Delivery>({
+    path: `${path}/deliveries`, signal, of: attemptOf,
     none: () => empty('Nothing sent yet.', h('p', {}, '“Send a test” sends the event keyward.test.')),
     show: (all) => table('Deliveries', ['Time', 'Event', 'Attempt', 'Outcome', 'Status', 'Took', 'Id', 'Resend'], all.map((each) => [time(each.at), each.type, each.attempt, badge(each.outcome, each.outcome === 'delivered' ? 'good' : each.outcome === 'retry' ? 'odd' : 'bad'), each.status ?? own(each.error ?? '–'), `${each.duration_ms} ms`, h('code', {}, each.event_id),
       button('Send again', () => tried(async () => {
         await call('POST', `${path}/replay`, { event_id: each.event_id });
         return 'Queued.';
-      }))])),
-  }));
+      }))]), all.map(attemptOf)),
+  });
   function show(): void {
     fill(head, h('div', {}, h('h1', { tabindex: -1 }, 'Webhook ', own(name)), h('p', { class: 'under' }, own(webhook.url), ' ', standing(webhook))), h('p', { class: 'actions' }, h('a', { class: 'button quiet', href: '#/webhooks' }, 'All webhooks')));
     const { state } = webhook;
@@ -81,7 +83,7 @@ export const webhookScreen: Screen = async (place, { id: name, signal }) => {
     ]), h('p', { class: 'actions' },
       button('Send a test', () => tried(async () => {
         await call('POST', `${path}/test`, {});
-        return 'Sent. “Refresh” shows the outcome.';
+        return 'Sent. Its outcome appears below.';
       }), { class: 'primary' }),
       button(webhook.active ? 'Pause' : 'Resume', () => tried(async () => {
         await call('PUT', path, settings(!webhook.active));
@@ -98,7 +100,6 @@ export const webhookScreen: Screen = async (place, { id: name, signal }) => {
         return 'Removed.';
       }), { class: 'danger' })));
   }
-  fill(place, head, section('Status', known, answer), section('Deliveries', h('p', { class: 'actions' }, button('Refresh', list)), deliveries));
+  fill(place, head, section('Status', known, answer), section('Deliveries', deliveries));
   show();
-  list();
 };
