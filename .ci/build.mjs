@@ -222,6 +222,9 @@ export async function buildPages() {
   if (NODE_ENV === undefined) delete process.env.NODE_ENV;
   else process.env.NODE_ENV = NODE_ENV;
   await bundleExposedShop(out);
+  // Hosts answer with it at addresses of any depth: what it names is named from the root.
+  const lost = join(out, '404.html');
+  writeFileSync(lost, readFileSync(lost, 'utf8').replace(/ (href|src)="(?![a-z]+:|[/#])(?:\.\/)?/g, ' $1="/'));
   copyFileSync(openapi, join(out, 'openapi.json'));
   // Where the Worker runs in more places than a page would reach, src/cli/worker/assets.js answers in its place.
   writeFileSync(join(out, 'edges.json'), '{"edges":1}\n');

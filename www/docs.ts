@@ -1,6 +1,15 @@
 /** Documents: a button beside each command that copies it, and the heading in view marked in the table of contents. */
 
-for (const sample of document.querySelectorAll<HTMLElement>('.sample[data-language="sh"], .sample[data-language="js"], .sample[data-language="nginx"]')) {
+const COPIED = ['sh', 'console', 'js', 'javascript', 'ts', 'yaml', 'capnp', 'nginx'];
+
+/** What of a sample is copied: of a console what is typed there, without its prompt and remarks. */
+function copied(sample: HTMLElement): string {
+  const text = sample.textContent.trimEnd();
+  if (sample.dataset['language'] !== 'console') return text;
+  return [...text.matchAll(/^\$ (.*)$/gm)].map(([, typed]) => typed!.replace(/\s+#.*$/, '')).join('\n');
+}
+
+for (const sample of document.querySelectorAll<HTMLElement>(COPIED.map((language) => `.sample[data-language="${language}"]`).join())) {
   const button = document.createElement('button');
   button.type = 'button';
   button.className = 'copy';
@@ -10,7 +19,7 @@ for (const sample of document.querySelectorAll<HTMLElement>('.sample[data-langua
     span.textContent = word;
     button.append(span);
   }
-  const text = sample.textContent.trimEnd();
+  const text = copied(sample);
   button.addEventListener('click', () => {
     navigator.clipboard.writeText(text).then(
       () => {

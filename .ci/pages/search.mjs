@@ -32,7 +32,7 @@ export function searchIndex({ pages, documents, openapi }) {
     for (const { id, heading, text } of sections) add({ heading, title, text, path: id ? `${page}#${id}` : page });
   }
   for (const [path, html] of pages) {
-    if (path.startsWith('docs/') || path === API || /data-frame="none"/.test(html)) continue;
+    if (path.startsWith('docs/') || path === API || path === '404.html' || /data-frame="none"/.test(html)) continue;
     const description = /<meta name="description" content="([^"]*)">/.exec(html)?.[1] ?? '';
     const body = /<main[^]*<\/main>/.exec(html)?.[0].replace(/<svg[^]*?<\/svg>|<noscript>[^]*?<\/noscript>/g, '') ?? '';
     add({ heading: titleOf(html), title: 'Page', text: `${words(description)} ${words(body)}`, path });

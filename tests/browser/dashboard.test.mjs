@@ -597,6 +597,26 @@ test('the address without its ending leads to the dashboard, too', async (t) => 
   await heading(page, 'Keys');
 });
 
+test('an address that no page has says so in the browser, and as a problem to programs', async (t) => {
+  const { page, complaints } = await open(t);
+  const answer = await page.goto(`${keyward.url}/docs/no/such-page.html`);
+  assert.equal(answer.status(), 404);
+  await heading(page, 'Page not found');
+  assert.deepEqual(await violations(page), []);
+  const links = await page.evaluate(() => [...document.querySelectorAll('a[href], link[href], script[src]')].map((element) => element.href ?? element.src));
+  assert.ok(links.length > 20);
+  for (const link of new Set(links.map((each) => each.split('#')[0]).filter((each) => each !== page.url()))) assert.equal((await page.request.get(link)).status(), 200, link);
+  await page.keyboard.press('/');
+  await page.getByRole('combobox', { name: 'Search the site' }).fill('lease receipt');
+  await page.getByRole('option').filter({ hasText: 'Leases and receipts' }).first().click();
+  await page.waitForURL(/concepts.html#/);
+  assert.deepEqual(complaints, []);
+  for (const [path, accept] of [['/docs/no/such-page.html', '*/*'], ['/v1/no-such-endpoint', 'text/html'], ['/v1/keys/x/y', 'text/html']]) {
+    const { status, headers, body } = await keyward.call('GET', path, undefined, { headers: { accept } });
+    assert.deepEqual([status, headers.get('content-type'), body.code], [404, 'application/problem+json', 'NOT_FOUND'], path);
+  }
+});
+
 test('a host without keyward behind the page says so', async (t) => {
   const { page } = await open(t);
   await page.route('**/v1/**', (route) => route.fulfill({ status: 404, contentType: 'text/html', body: '<h1>Not found</h1>' }));

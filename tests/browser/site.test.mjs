@@ -13,7 +13,8 @@ import { beyondTheSide } from './looks.mjs';
 const site = join(root, 'build', 'www');
 const files = readdirSync(site, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => relative(site, join(entry.parentPath, entry.name)));
 /** Every page that stands by itself: the shops are parts of another. */
-const pages = files.filter((file) => file.endsWith('.html') && !file.startsWith('shop-'));
+// What stands at addresses that no page has names everything from the root of its host (tests/browser/dashboard).
+const pages = files.filter((file) => file.endsWith('.html') && !file.startsWith('shop-') && file !== '404.html');
 const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm', '.svg': 'image/svg+xml', '.json': 'application/json' };
 
 /** Where the site is put: not at the root, as on a host that serves many. */
@@ -139,6 +140,19 @@ test('every link leads somewhere: pages, files, and places within pages', async 
   assert.deepEqual([...new Set(found.filter(({ href }) => !href.startsWith(url)).map(({ href }) => new URL(href).origin))].filter((origin) => !['http://127.0.0.1:8788', 'https://pre-commit.com'].includes(origin)), []);
 });
 
+test('what is typed into a console is copied without its prompt, its remarks and its answers', async (t) => {
+  for (const [path, typed] of [['docs/start.html', 'npx keyward init && npx keyward dev'], ['docs/deploy-on-cloudflare.html', /^npx keyward init\n[^#$]+$/]]) {
+    const { context, page } = await open(t, path);
+    // The test's server is no secure context for the clipboard everywhere: what is handed to it is what counts.
+    await page.evaluate(() => { navigator.clipboard.writeText = async (text) => void (globalThis.copied = text); });
+    await page.getByRole('button', { name: 'Copy this sample' }).first().click();
+    const copied = await page.evaluate(() => globalThis.copied);
+    if (typeof typed === 'string') assert.equal(copied, typed);
+    else assert.match(copied, typed);
+    await context.close();
+  }
+});
+
 test('the search finds documents, operations and pages, by keyboard alone, and asks nobody else', async (t) => {
   const { page, requests, complaints } = await open(t, 'docs/concepts.html');
   const before = requests.length;
@@ -146,7 +160,7 @@ test('the search finds documents, operations and pages, by keyboard alone, and a
   const field = page.getByRole('combobox', { name: 'Search the site' });
   await field.waitFor();
   assert.ok(await field.evaluate((element) => element === document.activeElement));
-  for (const [words, name] of [['lease receipt', 'Leases and receipts'], ['revoke key', 'POST /v1/keys/{id}/revoke'], ['anatmy', 'Anatomy of a key']]) {
+  for (const [words, name] of [['lease receipt', 'Leases and receipts'], ['revoke key', 'POST /v1/keys/{id}/revoke'], ['anatmy', 'Anatomy of a key'], ['CORS', 'CORS'], ['admin key', 'Management keys (admin keys)']]) {
     await field.fill(words);
     await page.getByRole('option').filter({ hasText: name }).first().waitFor();
   }

@@ -78,10 +78,13 @@ export function isProxied(request) {
   return request.headers.has('keyward-proxy');
 }
 
-/** The static asset that a request names, or `undefined`. */
+/** The static asset that a request names, or `undefined`. Who wants a page has one that says that there is none. */
 export async function asset(env, request) {
   const response = await env.ASSETS?.fetch(request);
-  return response?.status === 404 ? undefined : response;
+  if (response?.status !== 404) return response;
+  if (!request.headers.get('accept')?.includes('text/html')) return undefined;
+  const page = await env.ASSETS.fetch(new URL('/404', request.url));
+  return page.ok ? new Response(page.body, { status: 404, headers: page.headers }) : undefined;
 }
 
 /** Its text. Asked for by address alone: the answer to a conditional request would have none. */
