@@ -142,7 +142,7 @@ impl Settings {
     pub fn take(fields: &mut Fields) -> Result<Self, Invalid> {
         let name = fields.required_line("name", NAME)?;
         let owner = fields.required_line("owner", OWNER)?;
-        let scopes = fields.list("scopes", SCOPES, &SCOPE, |text| Scope::parse(text).map_err(str::to_owned))?;
+        let scopes = fields.list("scopes", SCOPES, &SCOPE, Scope::parse_new)?;
         let not_before = fields.instant("not_before")?;
         let expires_at = fields.instant("expires_at")?;
         if let (Some(start), Some(end)) = (not_before, expires_at)
@@ -150,10 +150,6 @@ impl Settings {
         {
             return Err(Invalid::new("expires_at", "must lie after not_before"));
         }
-        let country = |text: &str| match network::is_country(text) {
-            true => Ok(text.to_owned()),
-            false => Err("must be two capital letters, ISO 3166-1 alpha-2".to_owned()),
-        };
         let origin = |text: &str| match network::is_origin(text) {
             true => Ok(text.to_owned()),
             false => Err("must be an origin as browsers send it, such as https://shop.example".to_owned()),
@@ -173,7 +169,7 @@ impl Settings {
             expires_at,
             allowed_ips: fields.list("allowed_ips", LIST, &RANGE, Range::parse)?,
             denied_ips: fields.list("denied_ips", LIST, &RANGE, Range::parse)?,
-            allowed_countries: fields.list("allowed_countries", LIST, &COUNTRY, country)?,
+            allowed_countries: fields.list("allowed_countries", LIST, &COUNTRY, network::country)?,
             allowed_origins: fields.list("allowed_origins", LIST, &ORIGIN, origin)?,
             max_staleness_seconds: fields
                 .whole("max_staleness_seconds", 0, MAX_STALENESS)?

@@ -81,6 +81,30 @@ pub fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
+/// The countries that a caller can come from: ISO 3166-1 alpha-2 as it was assigned in 2026, and XK, by which the platform knows Kosovo.
+const COUNTRIES: &str = "\
+    ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZ\
+    CACCCDCFCGCHCICKCLCMCNCOCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETFIFJFKFMFOFR\
+    GAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHKHMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZ\
+    LALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONPNRNUNZOM\
+    PAPEPFPGPHPKPLPMPNPRPSPTPWPYQARERORSRURWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZ\
+    TCTDTFTGTHTJTKTLTMTNTOTRTTTVTWTZUAUGUMUSUYUZVAVCVEVGVIVNVUWFWSXKYEYTZAZMZW";
+
+/// Reads a country that a key is to be restricted to. One that is no country's would refuse every call.
+///
+/// # Errors
+/// A sentence without the text itself.
+pub fn country(text: &str) -> Result<String, String> {
+    if !is_country(text) {
+        return Err("must be two capital letters, ISO 3166-1 alpha-2".to_owned());
+    }
+    match COUNTRIES.as_bytes().chunks(2).any(|code| code == text.as_bytes()) {
+        true => Ok(text.to_owned()),
+        false if text == "UK" => Err("the United Kingdom is GB".to_owned()),
+        false => Err("no country has this code (ISO 3166-1 alpha-2)".to_owned()),
+    }
+}
+
 /// Whether `text` is a web origin as browsers send it: scheme `https` or `http`, lower-case host, a port unless it is the
 /// scheme's own, nothing after.
 pub fn is_origin(text: &str) -> bool {
@@ -121,6 +145,20 @@ pub fn is_origin(text: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_country_is_one_that_there_is() {
+        assert_eq!(COUNTRIES.len(), 250 * 2);
+        for code in ["AD", "DE", "GB", "XK", "ZW"] {
+            assert_eq!(country(code).as_deref(), Ok(code));
+        }
+        // "DA" stands across two of the list.
+        for (code, said) in
+            [("UK", "GB"), ("XX", "no country"), ("DA", "no country"), ("de", "capital"), ("DEU", "two")]
+        {
+            assert!(country(code).unwrap_err().contains(said), "{code}");
+        }
+    }
 
     fn ranges(texts: &[&str]) -> Vec<Range> {
         texts.iter().map(|t| Range::parse(t).unwrap()).collect()

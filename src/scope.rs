@@ -9,6 +9,22 @@ pub const MAX_LENGTH: usize = 100;
 const OWN: &str = "keyward.";
 /// The one wildcard over keyward's own resources.
 const ALL_OWN: &str = "keyward.*";
+/// keyward's own scopes: what its endpoints ask for, and proxies.
+pub const OWN_SCOPES: [&str; 13] = [
+    "keyward.audit:read",
+    "keyward.authorize:proxy",
+    "keyward.keys:read",
+    "keyward.keys:verify",
+    "keyward.keys:write",
+    "keyward.leaks:write",
+    "keyward.metrics:read",
+    "keyward.routes:read",
+    "keyward.routes:write",
+    "keyward.sessions:create",
+    "keyward.usage:read",
+    "keyward.usage:write",
+    "keyward.webhooks:manage",
+];
 
 /// What a key holds: `calls:create`, `calls:*`, `*:read`, `*:*`, `keyward.keys:write`, `keyward.*:*`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +62,20 @@ impl Scope {
         let resource_fits = resource == "*" || resource == ALL_OWN || is_name(resource);
         let action_fits = action == "*" || is_name(action);
         if resource_fits && action_fits { Ok(Self(text.to_owned())) } else { Err(SHAPE) }
+    }
+
+    /// Reads a scope that a key is to hold. One of keyward's own that grants nothing is a slip, and told as one; a stored record may
+    /// hold what a newer version knows.
+    ///
+    /// # Errors
+    /// A sentence without the text itself.
+    pub fn parse_new(text: &str) -> Result<Self, String> {
+        let scope = Self::parse(text)?;
+        let grants = |own: &&str| Needed::parse(own).is_ok_and(|needed| scope.grants(&needed));
+        if scope.is_own() && !OWN_SCOPES.iter().any(|own| grants(&own)) {
+            return Err(format!("keyward has no such scope; its own are {}", OWN_SCOPES.join(", ")));
+        }
+        Ok(scope)
     }
 
     /// The text.
@@ -140,6 +170,19 @@ mod tests {
 
     fn passes(held: &[&str], needed: &str) -> bool {
         grant_all(&scopes(held), [Needed::parse(needed).unwrap()])
+    }
+
+    #[test]
+    fn a_slip_in_one_of_keywards_own_scopes_is_told() {
+        for text in ["keyward.keys:fly", "keyward.key:read", "keyward.key:*", "keyward.:read", "keyward.keys.x:*"] {
+            assert!(Scope::parse(text).is_ok(), "{text}: a stored record may hold it");
+            assert!(Scope::parse_new(text).unwrap_err().contains("keyward.keys:write"), "{text}");
+        }
+        for text in ["keyward.keys:*", "keyward.*:*", "keyward.authorize:proxy", "*:*", "keywards:fly", "calls:create"]
+        {
+            assert!(Scope::parse_new(text).is_ok(), "{text}");
+        }
+        assert_eq!(Scope::parse_new("calls").unwrap_err(), SHAPE);
     }
 
     #[test]

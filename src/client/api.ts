@@ -272,6 +272,7 @@ export interface Verdict {
   /** RFC 3339. */
   expires_at: string | null;
   metadata: Record<string, unknown> | null;
+  /** The key's rate limits as they stand; none where it has none. `null` where the call drew on none: it was refused for another reason, or the key is unknown. */
   limits: {
     name: string;
     /** 1 or more. */
@@ -286,6 +287,7 @@ export interface Verdict {
     /** Seconds. */
     full_in_seconds: number | null;
   }[] | null;
+  /** As `limits`. */
   quotas: {
     name: string;
     /** 1 or more. */

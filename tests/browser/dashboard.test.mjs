@@ -283,7 +283,7 @@ test('rotating: both secrets with their evidence, a refusal that shows it, and t
 });
 
 test('a change keeps every scope that the key holds, whatever the form offers, and what was saved is said', async (t) => {
-  const scopes = [...Array.from({ length: 60 }, (_, i) => `part-${i}:read`), 'keyward.keys:fly', 'keyward.keys:*', 'keyward.audit:read', '*:list'];
+  const scopes = [...Array.from({ length: 60 }, (_, i) => `part-${i}:read`), 'keyward.usage:*', 'keyward.keys:*', 'keyward.audit:read', '*:list'];
   const made = await keyward.create({ name: 'holds much', scopes, allowed_countries: ['DE'] });
   const { page } = await at(t, `#/keys/${made.id}/edit`);
   await page.getByLabel('Allowed countries').fill('DE AT');

@@ -899,6 +899,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_scope_that_an_endpoint_asks_for_can_be_given_to_a_key() {
+        for endpoint in ENDPOINTS {
+            let known = endpoint.scope.is_none_or(|scope| keyward::scope::OWN_SCOPES.contains(&scope));
+            assert!(known, "{} {}", endpoint.method, endpoint.path);
+        }
+        assert!(keyward::scope::OWN_SCOPES.contains(&crate::authorize::PROXY));
+    }
+
+    #[test]
     fn a_path_fits_its_template_and_no_other() {
         assert_eq!(fits("/v1/keys", "/v1/keys"), Some(vec![]));
         assert_eq!(fits("/v1/keys/{id}", "/v1/keys/abc"), Some(vec!["abc"]));

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
 /// The scope that a proxy's own key needs.
-const PROXY: &str = "keyward.authorize:proxy";
+pub const PROXY: &str = "keyward.authorize:proxy";
 
 /// What the proxy asks for beside the key.
 #[derive(Default)]

@@ -23,6 +23,7 @@ const OWN: readonly [scope: string, may: string][] = [
   ['keyward.routes:read', 'read routes'],
   ['keyward.routes:write', 'write routes and their secrets'],
   ['keyward.sessions:create', 'begin browsers’ sessions'],
+  ['keyward.authorize:proxy', 'ask as a proxy, which names the caller’s address'],
   ['keyward.webhooks:manage', 'manage webhooks'],
   ['keyward.metrics:read', 'read metrics'],
   ['keyward.*:*', 'all of these'],
