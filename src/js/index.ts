@@ -107,7 +107,8 @@ function object<T extends object>(value: T, name: string): T {
 
 function texts(value: unknown, name: string): string[] {
   if (!Array.isArray(value)) throw new KeywardError('TYPE', `${name} must be an array`);
-  return value.map((entry, index) => text(entry, `${name}[${index}]`));
+  // A hole is an entry, and no text.
+  return Array.from(value, (entry, index) => text(entry, `${name}[${index}]`));
 }
 
 /**

@@ -107,7 +107,8 @@ const MOST = 1000;
 function list(value: unknown, field: string): unknown[] {
   if (!Array.isArray(value)) throw invalid(field, value === undefined ? 'is missing' : 'must be an array');
   if (value.length > MOST) throw invalid(field, `must have at most ${MOST} entries`);
-  return value;
+  // A hole is an entry, and none that a list may have.
+  return Array.from(value);
 }
 
 function object(value: unknown, field: string): Record<string, unknown> {

@@ -15,10 +15,10 @@ OTHER = os.environ["KEYWARD_OTHER_ID"]
 LINES = "application/jsonl"
 
 # Fields whose values must fit something that a request's schema does not say: the clock, another field, the deployment's
-# environments, spans of time, the length of a text once it is written down, the grammar of addresses and origins; of a route also what its
+# environments, spans of time, the length of a text once it is written down, the grammar of addresses and origins, which countries there are and which scopes of keyward's own; of a route also what its
 # upstream may be, of a webhook where it may lead and which events there are, of a leak what holds its key, which parts go together, and which headers, paths and countries there are.
 CIRCUMSTANTIAL = re.compile(
-    r"(from|to|rate_limits|quotas|expires_at|not_before|metadata|environment|ip|origin|(allowed_ips|denied_ips|allowed_origins)(\[\d+\])?"
+    r"(from|to|rate_limits|quotas|expires_at|not_before|metadata|environment|ip|origin|(allowed_ips|denied_ips|allowed_countries|allowed_origins|scopes)(\[\d+\])?"
     r"|upstream|callers|callers\.session\.(origins(\[\d+\])?|mint|per_address|per_route)|allow(\[\d+\]\.(path|methods))?"
     r"|credential\.(name|prefix|user)|request\.numbers\.(pointer|countries(\[\d+\])?)|response\.headers(\[\d+\])?"
     r"|mock\.(headers|body)(\..*|\[\d+\].*)?|secret|weight|url|events(\[\d+\])?|suspected_at|grace_seconds|leaks\[\d+\]\.(url|source|path|commit))$"

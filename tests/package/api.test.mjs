@@ -464,6 +464,14 @@ test('whatever is given, the answer is a verdict or a KeywardError, and never a 
   }), { runs: 1000 });
 });
 
+test('a hole in a list of a stored record is an entry that is no text, and refused by name', () => {
+  for (const [field, holes] of [['scopes', new Array(1)], ['denied_ips', ['192.0.2.0/24', , '192.0.2.1']], ['allowed_ips', new Array(3)], ['allowed_countries', [,]], ['allowed_origins', [,]]]) {
+    assert.match(refusal(() => verifyKey(KEY, stored({ [field]: holes }), { verifier: verifier() }), field).message, new RegExp(`record\\.${field}\\[[01]\\]`));
+    refusal(() => verifier().hold(stored({ [field]: holes })), field);
+  }
+  refusal(() => verifyKey(KEY, stored({}, new Array(1)), { verifier: verifier() }), 'secrets');
+});
+
 test('scopes that are none are refused by name, after a call with the same facts too', () => {
   const held = verifier();
   for (const wrong of [null, 'calls:create', { length: 1, 0: 'calls:create' }, 5, Symbol('scopes')]) {

@@ -327,7 +327,7 @@ fn operation(endpoint: &Description) -> Value {
         parameters.push(header(
             "Cache-Control",
             "`no-cache`: the key's authority itself gives the verdict",
-            json!({"enum": ["no-cache"]}),
+            json!({"type": "string", "examples": ["no-cache"]}),
         ));
     }
     if matches!(endpoint.takes, Takes::Signed(_)) {
