@@ -8,8 +8,8 @@ export interface Presented {
   redacted: string;
 }
 
-/** What stands in the header that credentials are sent in. */
-export type Credential = { is: 'none' } | { is: 'several' } | { is: 'key'; text: string };
+/** What stands in the header that credentials are sent in; `other` is a slip: meant as a key, and none. */
+export type Credential = { is: 'none' } | { is: 'other' } | { is: 'several' } | { is: 'key'; text: string };
 
 const KEY = /^([a-z][a-z0-9]{1,11}_[a-z][a-z0-9]{1,11}_([0-9A-Za-z]{16})_)[0-9A-Za-z]{33}$/;
 /** Longest text of a key of another system, in bytes. */
@@ -62,7 +62,9 @@ export function bearer(value: string | undefined): Credential {
   // Two headers of one name arrive as one, joined by a comma, which no token contains.
   if (value.includes(',')) return { is: 'several' };
   const text = /^bearer ([\x21-\x7e]+)$/i.exec(value)?.[1];
-  return text === undefined ? { is: 'none' } : { is: 'key', text };
+  if (text !== undefined) return { is: 'key', text };
+  // Another scheme presents another credential; a text without one, or after the right one, is meant for here.
+  return { is: value !== '' && (/^bearer/i.test(value) || !/\s/.test(value)) ? 'other' : 'none' };
 }
 
 /** Reads the value of a header that holds nothing but a credential. */

@@ -42,7 +42,7 @@ const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
 export function pathOf(url: unknown, path: string, of: string): string {
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
   const loopback = parsed && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(parsed.hostname);
-  if (!parsed || !(parsed.protocol === 'https:' || (parsed.protocol === 'http:' && loopback))) throw new TypeError(`${of} needs the URL of your deployment: https://keys.example`);
+  if (!parsed || parsed.pathname !== '/' || parsed.search || parsed.hash || parsed.username || parsed.password || !(parsed.protocol === 'https:' || (parsed.protocol === 'http:' && loopback))) throw new TypeError(`${of} needs the URL of your deployment, without a path: https://keys.example`);
   return parsed.origin + path;
 }
 
@@ -111,7 +111,8 @@ class Deployment implements Source<Principal> {
     this.#keep = keep;
     this.#clock = clock;
     this.#tell = teller(options.onProblem);
-    this.foreign_prefixes = foreign_prefixes;
+    if (!Array.isArray(foreign_prefixes) || !foreign_prefixes.every((prefix) => typeof prefix === 'string' && /^[\x21-\x7e]{1,100}$/.test(prefix))) throw new TypeError("foreign_prefixes is an array of texts that keys begin with, such as ['sk_live_']");
+    this.foreign_prefixes = [...foreign_prefixes];
   }
 
   async judge(question: Question, waitUntil?: (work: Promise<unknown>) => void): Promise<Verdict> {

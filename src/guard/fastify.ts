@@ -27,7 +27,7 @@ export function guard<P extends Principal | Identity>(source: Source<P>, options
   const judge = guardian<FastifyRequest, P>(source, options);
   const name = source.about === 'identity' ? 'keywardIdentity' : 'keyward';
   return async (request, reply) => {
-    const outcome = await judge({ request: request as FastifyRequest, url: request.raw.url ?? '', header: (name) => sent(request.raw.rawHeaders, name), ip: request.ip });
+    const outcome = await judge({ request: request as FastifyRequest, url: request.originalUrl, header: (name) => sent(request.raw.rawHeaders, name), ip: request.ip });
     for (const [name, value] of outcome.admitted ? outcome.headers : outcome.answer.headers) reply.header(name, value);
     // As bytes: to a text Fastify adds a charset, which problem documents do not have.
     if (!outcome.admitted) return reply.code(outcome.answer.status).send(Buffer.from(outcome.answer.body));

@@ -63,6 +63,12 @@ function checkScopes(scopes: readonly string[]): readonly string[] {
   return scopes;
 }
 
+/** What is no number of calls must not be taken for one: a deployment would count it as its default. */
+function checkCost(cost: unknown): number {
+  if (!Number.isSafeInteger(cost) || Number(cost) < 0) throw new TypeError('cost is a whole number of calls, 0 or more, or a function of the request that answers one');
+  return Number(cost);
+}
+
 /** `req_` and 18 digits of 0-9a-z. */
 function requestId(): string {
   const random = crypto.getRandomValues(new Uint8Array(18));
@@ -99,6 +105,8 @@ export function guardian<R, P>(source: Source<P>, options: GuardOptions<R> = {})
   if (typeof source?.judge !== 'function') throw new TypeError('guard() needs deployment(…), local(…) or identity(…)');
   const { scopes = [], environment, cost = 1, ip, country, optional = false, onRefused } = options;
   if (typeof scopes !== 'function') checkScopes(scopes);
+  if (typeof cost !== 'function') checkCost(cost);
+  for (const [name, of] of Object.entries({ ip, country, onRefused })) if (of !== undefined && typeof of !== 'function') throw new TypeError(`${name} is a function`);
   if (source.about === 'identity' && options.header !== undefined) throw new TypeError('an identity comes in Keyward-Identity and nowhere else');
   const header = source.about === 'identity' ? 'keyward-identity' : (options.header ?? 'authorization').toLowerCase();
   if (!/^[a-z0-9-]+$/.test(header)) throw new TypeError('header is the name of a header');
@@ -123,13 +131,15 @@ export function guardian<R, P>(source: Source<P>, options: GuardOptions<R> = {})
     if (holdsKey(call.url, foreign)) return refuse(keyInUrl(way), 'KEY_IN_URL');
     const value = call.header(header);
     const credential = header === 'authorization' ? bearer(value) : bare(value);
+    // Who presents what is no key is told so, and is not taken for somebody who presents nothing.
+    if (credential.is === 'other') return refuse(noCredential(way), 'NO_CREDENTIAL');
     if (credential.is === 'none') return optional ? { admitted: true, principal: undefined, headers: [] } : refuse(noCredential(way), 'NO_CREDENTIAL');
     if (credential.is === 'several' || hasAnother(call)) return refuse(severalCredentials(way), 'SEVERAL_CREDENTIALS');
     const { request } = call;
     const question: Question = {
       key: credential.text,
       scopes: typeof scopes === 'function' ? checkScopes(scopes(request)) : scopes,
-      cost: typeof cost === 'function' ? cost(request) : cost,
+      cost: typeof cost === 'function' ? checkCost(cost(request)) : cost,
       ...told({ environment, ip: address(ip ? ip(request) : call.ip), country: countryOf(country?.(request)), origin: originOf(call.header('origin')) }),
     };
     const verdict = await source.judge(question, call.waitUntil);

@@ -55,7 +55,7 @@ const [KEYS_MS, AGAIN_MS] = [60_000, 1_000];
 
 /** Refusals that are the token's own fault. All else means that nobody could say. */
 const OF_TOKEN = [errors.JWTExpired, errors.JWTInvalid, errors.JWTClaimValidationFailed, errors.JWSInvalid, errors.JWSSignatureVerificationFailed,
-  errors.JWKSNoMatchingKey, errors.JOSEAlgNotAllowed, errors.JOSENotSupported];
+  errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSEAlgNotAllowed, errors.JOSENotSupported];
 
 /** Whether a held scope, maybe with `*`, grants a needed one; no `*` alone reaches into keyward's own. */
 const grants = (held: string, needed: string): boolean => {

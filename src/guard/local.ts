@@ -3,7 +3,7 @@ import type { KeyRecord, StoredKey } from 'keyward';
 import { presented } from './credential.js';
 import { known, teller } from './notice.js';
 import type { Problem } from './notice.js';
-import { refused } from './verdict.js';
+import { frozen, refused } from './verdict.js';
 import type { Principal, Question, Source, Verdict } from './verdict.js';
 
 /** What the core is told of a call. */
@@ -59,16 +59,19 @@ class Local implements Source<Principal> {
     if (typeof id !== 'string') return refused('MALFORMED');
     let stored: StoredKey | undefined | null;
     let verdict: CoreVerdict;
+    let principal: Principal;
     try {
       stored = await this.#options.store.get(id);
       if (stored === undefined || stored === null) return refused('NOT_FOUND');
       verdict = this.#options.verifier.verify(key, stored, { ...where, scopes: [...scopes] });
+      if (!verdict.valid) return refused(verdict.code);
+      const { valid: _, code: __, ...of } = verdict;
+      // What a handler does to it is done to no record.
+      principal = frozen({ ...of, scopes: [...of.scopes], metadata: JSON.parse(JSON.stringify(of.metadata)) as Principal['metadata'] });
     } catch (cause) {
       this.#tell({ code: 'STORE_FAILED', message: 'the store of the guard failed, or holds what is no record; these calls are answered 503', cause });
       return refused('UNAVAILABLE');
     }
-    if (!verdict.valid) return refused(verdict.code);
-    const { valid: _, code: __, ...principal } = verdict;
     const held = { principal, ...(principal.warning === undefined ? {} : { warning: principal.warning }), limits: [], quotas: [] };
     return (await this.#overLimit(stored.record, cost)) ?? { valid: true, ...held };
   }

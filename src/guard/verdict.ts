@@ -90,7 +90,7 @@ const isQuota = (of: unknown): of is Quota =>
   isObject(of) && isName(of.name) && isCount(of.limit) && isCount(of.remaining) && (of.resets_at === null || isInstant(of.resets_at));
 
 /** Later calls are handed the same one: whatever a handler does to it would be done to them. */
-function frozen<T>(whole: T): T {
+export function frozen<T>(whole: T): T {
   const parts: unknown[] = [whole];
   for (const part of parts) if (typeof part === 'object' && part !== null) parts.push(...Object.values(Object.freeze(part)));
   return whole;

@@ -43,9 +43,11 @@ export interface Accepted {
   name: string;
   owner: string;
   environment: string;
-  scopes: string[];
+  /** Frozen. */
+  scopes: readonly string[];
   /** RFC 3339. */
   expires_at: string | null;
+  /** The record's own. */
   metadata: Record<string, unknown>;
   /** Where the secret that was presented is being replaced: until when it works. */
   warning?: string;
@@ -105,6 +107,17 @@ function object<T extends object>(value: T, name: string): T {
   return value;
 }
 
+/** A key's text, so much of it that what is too long stays so: the core copies all that it is handed. */
+const keyText = (key: unknown): string => text(key, 'key').slice(0, 2 * MAX_LENGTH);
+
+/** One line of at most so many characters, as a deployment takes it. */
+function line(value: unknown, name: string, most: number): string {
+  if (value === undefined) throw new KeywardError('INVALID_REQUEST', `${name} is missing`);
+  const { length } = [...text(value, name).slice(0, 3 * most)];
+  if (length === 0 || length > most || /[\p{Cc}\u2028\u2029]/u.test(value as string)) throw new KeywardError('INVALID_REQUEST', `${name} must be one line of up to ${most} characters`);
+  return value as string;
+}
+
 function texts(value: unknown, name: string): string[] {
   if (!Array.isArray(value)) throw new KeywardError('TYPE', `${name} must be an array`);
   // A hole is an entry, and no text.
@@ -135,7 +148,7 @@ export function generateKey(options: { brand: string; environment?: string; tagK
 export function parseKey(key: string, options: { brand?: string } = {}): KeyParts {
   const { brand } = object(options, 'options');
   if (brand !== undefined) text(brand, 'brand');
-  return guarded(() => core().parseKey(text(key, 'key'), brand));
+  return guarded(() => core().parseKey(keyText(key), brand));
 }
 
 /**
@@ -155,12 +168,32 @@ export function redactKey(key: string): string {
  * @throws {KeywardError} where the key is malformed or the tag key is not 64 hexadecimal digits
  */
 export function wasIssued(key: string, tagKey: string): boolean {
-  return guarded(() => core().wasIssued(text(key, 'key'), text(tagKey, 'tagKey')));
+  return guarded(() => core().wasIssued(keyText(key), text(tagKey, 'tagKey')));
 }
 
 /** What a key may be issued with; what is left out does not restrict. */
 export type Grant = Partial<Pick<KeyRecord, 'scopes' | 'not_before' | 'expires_at' | 'allowed_ips' | 'denied_ips' | 'allowed_countries' | 'allowed_origins'
   | 'max_staleness_seconds' | 'rotation_days' | 'rate_limits' | 'quotas' | 'on_anomaly' | 'on_leak' | 'metadata'>>;
+
+/** What a record says of itself from its making on. */
+const MADE_HERE = /* @__PURE__ */ new Set(['id', 'brand', 'created_at', 'updated_at', 'status', 'revoked_at', 'revoke_reason', 'version', 'redacted', 'secrets', 'effective_by']);
+/** 9999-12-31T23:59:59.999Z: RFC 3339 knows no year after it. */
+const LAST_INSTANT = 253_402_300_799_999;
+
+/** A copy of what is stored, which is JSON: what the caller does to his own later is done to no key. */
+function owned(value: unknown, field: string): unknown {
+  try {
+    return JSON.parse(JSON.stringify(Array.isArray(value) ? Array.from(value) : value));
+  } catch {
+    throw new KeywardError('TYPE', `${field} must be what JSON can say`);
+  }
+}
+
+/** The `Verifier` that options name. */
+function verifying(verifier: Verifier | undefined): Verifier {
+  if (typeof verifier?.verify !== 'function') throw new KeywardError('TYPE', 'verifier must be a Verifier');
+  return verifier;
+}
 
 /**
  * Makes a key with its record and digest: `key` is shown to its holder once, `stored` is kept under `stored.record.id`.
@@ -173,16 +206,21 @@ export type Grant = Partial<Pick<KeyRecord, 'scopes' | 'not_before' | 'expires_a
  * @throws {KeywardError} `INVALID_REQUEST`, `INVALID_SECRET`, `TYPE`
  */
 export function issueKey(options: Grant & { verifier: Verifier; name: string; owner: string; environment?: string; tagKey?: string; now?: number }): { key: string; stored: StoredKey } {
-  const { verifier, environment = 'live', tagKey, now = Date.now(), ...grant } = object(options, 'options');
+  const { verifier, environment = 'live', tagKey, now = Date.now(), name, owner, ...given } = object(options, 'options');
   const at = new Date(moment(now));
-  if (Number.isNaN(at.getTime())) throw new KeywardError('TYPE', 'now must be a moment that a date can say');
-  const { brand } = verifier;
+  if (Number.isNaN(at.getTime()) || at.getTime() > LAST_INSTANT || at.getTime() < 0) throw new KeywardError('TYPE', 'now must be a moment from 1970 to 9999');
+  const { brand } = verifying(verifier);
+  const grant: Record<string, unknown> = { name: line(name, 'record.name', 100), owner: line(owner, 'record.owner', 200) };
+  for (const [field, value] of Object.entries(given)) {
+    if (MADE_HERE.has(field)) throw new KeywardError('INVALID_REQUEST', `record.${field} is made here and not given`);
+    if (value !== undefined) grant[field] = owned(value, field);
+  }
   const key = generateKey(tagKey === undefined ? { brand, environment } : { brand, environment, tagKey });
   const stored: StoredKey = {
     record: {
       id: parseKey(key).id, brand, environment, scopes: [], created_at: at.toISOString(), updated_at: at.toISOString(), not_before: null, expires_at: null,
       allowed_ips: [], denied_ips: [], allowed_countries: [], allowed_origins: [], max_staleness_seconds: 5, rotation_days: 90, metadata: {},
-      ...grant, status: 'active', revoked_at: null, revoke_reason: null, version: 1,
+      ...(grant as Grant & { name: string; owner: string }), status: 'active', revoked_at: null, revoke_reason: null, version: 1,
     },
     secrets: [verifier.digest(key)],
   };
@@ -196,7 +234,7 @@ export function issueKey(options: Grant & { verifier: Verifier; name: string; ow
  * @throws {KeywardError} where the key is malformed or of another brand than the verifier's
  */
 export function digestKey(key: string, options: { verifier: Verifier }): Digest {
-  return object(options, 'options').verifier.digest(key);
+  return verifying(object(options, 'options').verifier).digest(key);
 }
 
 /**
@@ -207,7 +245,7 @@ export function digestKey(key: string, options: { verifier: Verifier }): Digest 
  * @throws {KeywardError} `INVALID_REQUEST`, `TYPE` where what is stored is no stored key, or a needed scope none; whatever the key is, it is answered and not thrown
  */
 export function verifyKey(key: string, stored: StoredKey | null | undefined, options: Facts & { verifier: Verifier }): Verdict {
-  return object(options, 'options').verifier.verify(key, stored, options);
+  return verifying(object(options, 'options').verifier).verify(key, stored, options);
 }
 
 /**
@@ -271,6 +309,8 @@ interface Kept {
   reading: Reading;
   /** Whether it says the same at any time. */
   timeless: boolean;
+  /** Whether the core still has it. */
+  live: boolean;
 }
 
 const prepared = /* @__PURE__ */ new WeakMap<StoredKey, Kept>();
@@ -336,7 +376,8 @@ export class Verifier {
     if (scopes === undefined && environment === undefined && ip === undefined && country === undefined && origin === undefined) return false;
     if (scopes !== undefined && !Array.isArray(scopes)) throw new KeywardError('TYPE', 'scopes must be an array');
     const last = this.#last;
-    if (last !== undefined && environment === last.environment && ip === last.ip && country === last.country && origin === last.origin && same(scopes, last.scopes)) return true;
+    // Looking at the scopes may run code of the caller's, and that may ask something else meanwhile.
+    if (last !== undefined && environment === last.environment && ip === last.ip && country === last.country && origin === last.origin && same(scopes, last.scopes) && this.#last === last) return true;
     // What is read once is what is asked for, and what is told; a hole is no text.
     const asked = scopes && Array.from(scopes, (scope, index) => text(scope, `scopes[${index}]`));
     const needed = asked?.map((scope) => fact(scope, 'scopes'));
@@ -354,14 +395,19 @@ export class Verifier {
   #kept(stored: StoredKey): Kept {
     const kept = prepared.get(object(stored, 'stored'));
     try {
-      if (kept !== undefined && stillSays(stored, kept.reading)) return kept;
+      // Looking at it may run code of the caller's, and that may have it read anew meanwhile.
+      if (kept !== undefined && stillSays(stored, kept.reading) && kept.live) return kept;
     } catch {
       // It no longer has the shape that it had: said below, of which field.
     }
     const reading = readStored(stored);
     const held = core().prepare(textsOf(reading));
-    kept?.held.free();
-    const made = { held, reading, timeless: isTimeless(reading) };
+    const replaced = prepared.get(stored);
+    if (replaced) {
+      replaced.live = false;
+      replaced.held.free();
+    }
+    const made = { held, reading, timeless: isTimeless(reading), live: true };
     prepared.set(stored, made);
     return made;
   }
@@ -371,17 +417,19 @@ export class Verifier {
    * @throws {KeywardError} where the key is malformed or of another brand
    */
   digest(key: string): Digest {
-    return guarded(() => this.#inner.digest(text(key, 'key')));
+    return guarded(() => this.#inner.digest(keyText(key)));
   }
 
   /** As {@link verifyKey}. */
   verify(key: string, stored: StoredKey | null | undefined, facts: Facts = NO_FACTS): Verdict {
     try {
-      // All that may run code of the caller's comes before anything is handed over.
-      const kept = stored === null || stored === undefined ? undefined : this.#kept(stored);
+      // All that may run code of the caller's comes before what it may change is used.
       const { scopes, environment, ip, country, origin, now } = object(facts, 'facts');
-      const at = now !== undefined ? moment(now) : kept === undefined || kept.timeless ? 0 : Date.now();
       const asked = this.#ask(scopes, environment, ip, country, origin);
+      const last = this.#last;
+      const kept = stored === null || stored === undefined ? undefined : this.#kept(stored);
+      if (asked && this.#last !== last) this.#ask(last!.scopes, last!.environment, last!.ip, last!.country, last!.origin);
+      const at = now !== undefined ? moment(now) : kept === undefined || kept.timeless ? 0 : Date.now();
       if (!this.#write(key)) return { valid: false, code: 'MALFORMED', key_id: null };
       const answer = kept === undefined ? this.#inner.inspect(key.length, asked) : this.#inner.judge(kept.held, key.length, asked, at);
       const code = codes![answer & 0xff]!;
@@ -389,7 +437,7 @@ export class Verifier {
       if (code !== 'VALID') return { valid: false, code, key_id: secret > 0 ? stored!.record.id : null };
       const { record, secrets } = stored!;
       const accepted: Accepted = { valid: true, code, key_id: record.id, name: record.name, owner: record.owner, environment: record.environment,
-        scopes: record.scopes, expires_at: record.expires_at, metadata: record.metadata };
+        scopes: kept!.reading.scopes, expires_at: record.expires_at, metadata: record.metadata };
       const presented = secrets[secret - 1]!;
       if (presented.status === 'retiring') accepted.warning = `this secret of the key was replaced and works until ${presented.until}; deploy the new one`;
       return accepted;

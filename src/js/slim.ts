@@ -3,7 +3,7 @@ import { startLater } from './instance.js';
 
 export * from './index.js';
 
-/** Where the module is: compiled, its bytes, a response with them, or the address of one. */
+/** Where the module is: compiled, its bytes, a response with them, or an address that `fetch` can read: Node's reads no files, so hand it their bytes. */
 export type Source = WebAssembly.Module | BufferSource | Response | URL | string;
 
 /**

@@ -116,6 +116,9 @@ function object(value: unknown, field: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** Every field that what is stored of a secret may have. */
+const FIELDS_OF_SECRET = new Set<string>(['number', 'root', 'hmac', 'status', 'until', 'created_at']);
+
 /** What was read of a stored key: all that a verdict depends on, as it was given. */
 export interface Reading {
   id: string;
@@ -124,7 +127,7 @@ export interface Reading {
   status: string;
   not_before: string | null;
   expires_at: string | null;
-  scopes: string[];
+  scopes: readonly string[];
   allowed_ips: string[];
   denied_ips: string[];
   allowed_countries: string[];
@@ -147,6 +150,8 @@ export function readStored(stored: unknown): Reading {
   const staleness = record['max_staleness_seconds'];
   if (!Number.isInteger(staleness) || Number(staleness) < 0 || Number(staleness) > 60) throw invalid('record.max_staleness_seconds', 'must be a whole number from 0 to 60');
   if (typeof record['version'] !== 'number') throw invalid('record.version', record['version'] === undefined ? 'is missing' : 'must be a number');
+  // Nobody counts them here, but whoever does must not pass over them.
+  for (const field of ['rate_limits', 'quotas']) if (record[field] !== undefined) list(record[field], `record.${field}`);
   text(record['name'], 'record.name');
   text(record['owner'], 'record.owner');
   object(record['metadata'], 'record.metadata');
@@ -155,11 +160,16 @@ export function readStored(stored: unknown): Reading {
   return {
     id: line('id'), brand: line('brand'), environment: line('environment'), status: line('status'),
     not_before: instant(record['not_before'], 'record.not_before'), expires_at: instant(record['expires_at'], 'record.expires_at'),
-    scopes: lines('scopes'), allowed_ips: lines('allowed_ips'), denied_ips: lines('denied_ips'),
+    // Verdicts answer this list, and none of the store's own: what is done to it must change no record.
+    scopes: Object.freeze(lines('scopes')), allowed_ips: lines('allowed_ips'), denied_ips: lines('denied_ips'),
     allowed_countries: lines('allowed_countries'), allowed_origins: lines('allowed_origins'),
     secrets: list(kept, 'secrets').map((entry, index) => {
-      const { root, hmac, status, until } = object(entry, `secrets[${index}]`);
+      const secret = object(entry, `secrets[${index}]`);
+      if (Object.keys(secret).some((field) => !FIELDS_OF_SECRET.has(field))) throw invalid(`secrets[${index}]`, 'has a field that is not known to this version, and may be a restriction');
+      const { root, hmac, status, until } = secret;
       const of = (value: unknown, field: string) => text(value, `secrets[${index}].${field}`);
+      // Without its end it would work for ever.
+      if (status === 'retiring' && (until ?? null) === null) throw invalid(`secrets[${index}].until`, 'is missing');
       return {
         root: of(root, 'root'), hmac: of(hmac, 'hmac'),
         status: status === undefined ? undefined : of(status, 'status'), until: until === undefined ? undefined : instant(until, `secrets[${index}].until`),

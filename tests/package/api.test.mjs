@@ -464,6 +464,69 @@ test('whatever is given, the answer is a verdict or a KeywardError, and never a 
   }), { runs: 1000 });
 });
 
+test('holes end in errors by name, however often, and leave the core as it was', () => {
+  const stores = { allowed_ips: ['192.0.2.0/24', '192.0.2.1'] };
+  const torn = stored(stores);
+  delete torn.record.allowed_ips[0];
+  const held = verifier();
+  // A failure inside the core would leave a piece of its stack behind, of which there is 1 MiB.
+  for (let i = 0; i < 12_000; i += 1) {
+    for (const call of [() => grants(new Array(1), []), () => grants(['a:b'], [,]), () => addressAllowed('192.0.2.1', { denied: [,] }), () => held.verify(KEY, torn)]) assert.throws(call, KeywardError);
+  }
+  assert.match(refusal(() => grants(new Array(1), []), 'grants').message, /^held\[0\] must be a string/);
+  refusal(() => new Verifier({ brand: 'psk', rootSecret: ROOT_SECRET, retiredRootSecrets: [,] }), 'retired');
+  worksAsEver('after many holes');
+  assert.equal(held.verify(KEY, stored()).code, 'VALID');
+});
+
+test('code of the caller’s that runs while its objects are read changes no verdict on them', () => {
+  const held = verifier();
+  const good = stored();
+  const scoped = { scopes: ['calls:create'] };
+  for (let i = 0; i < 10_000; i += 1) {
+    // A fact that has the same stored key read anew.
+    const facts = { get scopes() { good.record.name = `name ${i}`; good.record.scopes = [i % 2 ? 'calls:*' : 'calls:create']; held.verify(KEY, good, scoped); return scoped.scopes; } };
+    assert.equal(held.verify(KEY, good, facts).code, 'VALID');
+  }
+  // A needed scope that asks something else when it is looked at.
+  const nosy = new Proxy(['billing:read'], { get: (list, at) => { if (at === '0') held.verify(KEY, stored(), scoped); return list[at]; } });
+  held.verify(KEY, stored(), { scopes: ['billing:read'] });
+  for (let i = 0; i < 3; i += 1) assert.equal(held.verify(KEY, stored(), { scopes: nosy }).code, 'INSUFFICIENT_SCOPE');
+  // A stored key that does.
+  const record = stored().record;
+  const asking = { ...stored(), get record() { held.verify(KEY, stored(), scoped); return record; } };
+  assert.equal(held.verify(KEY, asking, { scopes: ['billing:read'] }).code, 'INSUFFICIENT_SCOPE');
+  worksAsEver('after code of the caller’s');
+});
+
+test('what is done to a verdict, or to what a key was issued with, is done to no record', () => {
+  const good = stored();
+  const { scopes } = verifyKey(KEY, good, { verifier: verifier() });
+  assert.throws(() => scopes.push('admin:write'), TypeError);
+  const defaults = { scopes: ['calls:create'], metadata: { seats: [1] }, rate_limits: [{ name: 'requests', limit: 1, window_seconds: 60, burst: 1, mode: 'exact' }] };
+  const { stored: issued } = issueKey({ verifier: verifier(), name: 'n', owner: 'o', ...defaults });
+  defaults.scopes.push('admin:write');
+  defaults.metadata.seats.push(2);
+  defaults.rate_limits[0].limit = 1e6;
+  assert.deepEqual([issued.record.scopes, issued.record.metadata, issued.record.rate_limits[0].limit], [['calls:create'], { seats: [1] }, 1]);
+});
+
+test('a stored key is refused where it holds what would be passed over: limits that are no list, an unknown field of a secret, a replaced secret without an end', () => {
+  const [secret] = stored().secrets;
+  for (const [what, of] of Object.entries({
+    'a limit without its list': stored({ rate_limits: { name: 'requests', limit: 0 } }), 'a set of quotas': stored({ quotas: new Set() }), 'an unknown field of a secret': stored({}, [{ ...secret, revoked: true }]),
+    'retiring without an end': stored({}, [{ ...secret, status: 'retiring' }]),
+  })) assert.equal(refusal(() => verifyKey(KEY, of, { verifier: verifier() }), what).code, 'INVALID_REQUEST');
+  assert.equal(verifyKey(KEY, stored({}, [{ number: 1, ...secret, status: 'active', created_at: record.created_at }]), { verifier: verifier() }).code, 'VALID');
+});
+
+test('a verifier that is none is refused by name, and so is what a key cannot be issued with', () => {
+  for (const call of [() => verifyKey(KEY, stored(), {}), () => digestKey(KEY, {}), () => issueKey({ name: 'n', owner: 'o' })]) assert.equal(refusal(call, String(call)).message, 'verifier must be a Verifier');
+  const made = (change) => issueKey({ verifier: verifier(), name: 'n', owner: 'o', ...change });
+  for (const change of [{ name: '' }, { name: 'a\nb' }, { name: 'x'.repeat(101) }, { owner: 'x'.repeat(201) }, { id: record.id }, { brand: 'other' }, { status: 'revoked' }, { now: 8.64e15 }, { now: -1 }, { metadata: { big: 1n } }]) refusal(() => made(change), JSON.stringify(change, (_, value) => String(value)));
+  assert.equal(made({ expires_at: undefined, name: '😀'.repeat(100) }).stored.record.expires_at, null);
+});
+
 test('a hole in a list of a stored record is an entry that is no text, and refused by name', () => {
   for (const [field, holes] of [['scopes', new Array(1)], ['denied_ips', ['192.0.2.0/24', , '192.0.2.1']], ['allowed_ips', new Array(3)], ['allowed_countries', [,]], ['allowed_origins', [,]]]) {
     assert.match(refusal(() => verifyKey(KEY, stored({ [field]: holes }), { verifier: verifier() }), field).message, new RegExp(`record\\.${field}\\[[01]\\]`));

@@ -210,7 +210,7 @@ test('a key in a URL is found wherever it stands, and nothing else is taken for 
 test('options that cannot be meant are refused where they are written, and no secret is in what is said', () => {
   const secret = `${OWN}\n`;
   const good = { url: 'https://keys.example', key: OWN };
-  for (const wrong of [{}, { ...good, key: undefined }, { ...good, key: secret }, { ...good, url: 'http://keys.example' }, { ...good, url: 'keys.example' }, { ...good, timeout: 5 }, { ...good, timeout_ms: NaN }, { ...good, timeout_ms: -1 }]) {
+  for (const wrong of [{}, { ...good, key: undefined }, { ...good, key: secret }, { ...good, url: 'http://keys.example' }, { ...good, url: 'keys.example' }, { ...good, url: 'https://keys.example/keyward' }, { ...good, url: 'https://u:p@keys.example' }, { ...good, foreign_prefixes: [''] }, { ...good, foreign_prefixes: 'sk_live_' }, { ...good, foreign_prefixes: null }, { ...good, timeout: 5 }, { ...good, timeout_ms: NaN }, { ...good, timeout_ms: -1 }]) {
     assert.throws(() => deployment(wrong), (error) => error instanceof TypeError && !error.message.includes(OWN.slice(-20)));
   }
   for (const url of ['http://127.0.0.1:8787', 'http://localhost:1', 'http://[::1]:2', 'https://keys.example/']) assert.ok(deployment({ ...good, url }));

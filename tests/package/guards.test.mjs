@@ -170,6 +170,9 @@ describe('guards that ask a deployment', { concurrency: false }, () => {
       });
       await using(name, keys, { optional: true }, async (guard) => {
         assert.deepEqual([(await call(guard, undefined)).body.by, (await call(guard, key)).body.by, (await call(guard, mistyped(key))).status], ['nobody', id, 401], name);
+        // A slip is not taken for nothing; another scheme presents something else.
+        for (const authorization of [`Bearer  ${key}`, `Bearer ${key} x`, `Bearer\t${key}`, 'Bearer', key]) assert.equal((await call(guard, undefined, { headers: { authorization } })).status, 401, `${name}: ${authorization.slice(0, 12)}`);
+        assert.equal((await call(guard, undefined, { headers: { authorization: 'Basic dXNlcjpwYXNz' } })).body.by, 'nobody', name);
       });
       await using(name, keys, { environment: 'test' }, async (guard) => assert.equal((await call(guard, key)).status, 401, name));
     }
@@ -182,7 +185,7 @@ describe('guards that ask a deployment', { concurrency: false }, () => {
       throw new Error('of the user\'s own');
     };
     for (const name of ['express', 'fastify', 'hono']) {
-      for (const options of [{ scopes: failing }, { scopes: () => ['*:*'] }, { cost: failing }, { ip: failing }]) {
+      for (const options of [{ scopes: failing }, { scopes: () => ['*:*'] }, { cost: failing }, { cost: () => NaN }, { cost: () => -1 }, { cost: () => '2' }, { ip: failing }]) {
         const silent = console.error;
         console.error = () => {};
         try {

@@ -129,6 +129,13 @@ describe('an origin behind a route', { concurrency: false }, () => {
       for (const change of wrong) assert.equal((await present(guard, await signed({ ...good, ...change }))).status, 401, `${name}: ${JSON.stringify(change)}`);
       for (const header of [{ typ: 'at+jwt' }, { kid: 'other' }, { crit: ['x'], x: 1 }]) assert.equal((await present(guard, await signed(good, header).catch(() => 'x'))).status, 401, `${name}: ${JSON.stringify(header)}`);
       assert.equal((await present(guard, await signed(endless))).status, 401, name);
+      // Nothing is wrong with the keys where a token does not say which of several it means.
+      const problems = [];
+      const several = await start(identity({ jwks: { keys: [...jwks.keys, { ...(await exportJWK((await pair('ed25519')).publicKey)), kid: 'l', alg: 'EdDSA', use: 'sig' }] }, audience: 'https://api.example', issuer: ISSUER, onProblem: (problem) => problems.push(problem) }), {});
+      assert.equal((await present(several, await signed(good, { kid: undefined }))).status, 401, name);
+      assert.equal((await present(several, await signed(good))).status, 200, name);
+      assert.deepEqual(problems, [], name);
+      await several.stop();
       assert.equal((await present(guard, await signed({ ...good, scopes: ['keyward.*:*', 'calls:read'] }))).status, 403, name);
       const both = `${await signed(good)}, ${await signed({ ...good, jti: randomUUID() })}`;
       assert.equal((await present(guard, both)).body.code, 'SEVERAL_CREDENTIALS', name);

@@ -52,6 +52,18 @@ test('a key of the store passes, any other is refused, and a record that changes
   }
 });
 
+test('what a handler does to the principal is done to no record and to no later call', async () => {
+  const good = stored({ metadata: { plan: { seats: [1] } } });
+  const source = local({ verifier, store: storeOf(good) });
+  const judged = () => source.judge({ key: good.key, scopes: ['calls:create'], cost: 1 });
+  const { principal } = await judged();
+  for (const change of [() => principal.scopes.push('admin:write'), () => (principal.owner = 'root'), () => principal.metadata.plan.seats.push(2)]) assert.throws(change, TypeError);
+  assert.equal((await source.judge({ key: good.key, scopes: ['admin:write'], cost: 1 })).valid, false);
+  assert.deepEqual(good.stored.record.metadata, { plan: { seats: [1] } });
+  good.stored.record.metadata.plan.seats.push(2);
+  assert.deepEqual((await judged()).principal.metadata, { plan: { seats: [1, 2] } });
+});
+
 test('a secret that is being replaced works, and whoever uses it hears until when', async () => {
   const until = new Date(Date.now() + 3_600_000).toISOString();
   const old = stored({}, { status: 'retiring', until });
