@@ -71,8 +71,8 @@ impl Scope {
     /// A sentence without the text itself.
     pub fn parse_new(text: &str) -> Result<Self, String> {
         let scope = Self::parse(text)?;
-        let grants = |own: &&str| Needed::parse(own).is_ok_and(|needed| scope.grants(&needed));
-        if scope.is_own() && !OWN_SCOPES.iter().any(|own| grants(&own)) {
+        let grants = |own: &str| Needed::parse(own).is_ok_and(|needed| scope.grants(&needed));
+        if scope.is_own() && !OWN_SCOPES.iter().any(|own| grants(own)) {
             return Err(format!("keyward has no such scope; its own are {}", OWN_SCOPES.join(", ")));
         }
         Ok(scope)
