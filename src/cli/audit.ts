@@ -1,13 +1,18 @@
 /** `keyward audit …`: the log of all changes, read, checked and taken along. */
-import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
+import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Entry, LogRow } from '../client/index.js';
-import { asking, connect, KEY_HELP, type Asking } from './connection.js';
+import { asking, connect, KEY_HELP, Refused, type Asking } from './connection.js';
 import { moment, out, plural, print, printJson, say, sheet, shown, table } from './print.js';
 import { count } from './values.js';
 
 const about = (entry: Entry) => entry.key_id ?? entry.route ?? entry.webhook ?? entry.incident ?? '-';
+
+/** What is done with a file: what it fails with is told in a line. */
+const writing = <T>(file: string, work: Promise<T>): Promise<T> => work.catch((error: NodeJS.ErrnoException) => {
+  throw new Refused(`${file} cannot be written: ${error.code ?? error.message}`);
+});
 
 export function auditCommands(program: Command): void {
   const audit = program.command('audit').summary('read and check the log of all changes')
@@ -51,25 +56,26 @@ ${KEY_HELP}`);
     .option('--after <position>', 'only what comes after this row', count)
     .action(async (options: Asking & { output?: string; after?: number }) => {
       const { audit: log } = connect(options, 'keyward.audit:read');
-      const target = options.output === undefined ? process.stdout : createWriteStream(options.output, { mode: 0o600 });
-      if (options.output !== undefined) await once(target, 'open');
+      const { output } = options;
+      const file = output === undefined ? undefined : await writing(output, open(output, 'w', 0o600));
+      const take = async (text: string) => {
+        if (output !== undefined && file !== undefined) await writing(output, file.appendFile(text));
+        else if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+      };
       let [rows, last, head, { after }] = [0, '', null as string | null, options];
       for (;;) {
         const page = await log.exportPage({ after, limit: 1000 });
         const lines = page.text.split('\n').filter(Boolean);
         head = page.head;
         if (lines.length === 0) break;
-        if (!target.write(page.text.endsWith('\n') ? page.text : `${page.text}\n`)) await once(target, 'drain');
+        await take(page.text.endsWith('\n') ? page.text : `${page.text}\n`);
         rows += lines.length;
         last = lines.at(-1) as string;
         const { position } = JSON.parse(last) as LogRow;
         if (after !== undefined && position <= after) break;
         after = position;
       }
-      if (options.output !== undefined) {
-        target.end();
-        await once(target, 'close');
-      }
+      if (output !== undefined && file !== undefined) await writing(output, file.close());
       say(`${plural(rows, 'row')}${last === '' ? '' : `, the last of ${moment((JSON.parse(last) as LogRow).entry.at)}`}; head of the log: ${head ?? '-'}`);
     });
 }

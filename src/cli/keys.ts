@@ -88,6 +88,13 @@ function once(text: string | undefined, lost: string): void {
   print(text);
 }
 
+/** As {@link once}, for programs: an answer without its text is a problem, and exit code 2. */
+function onceJson(answer: { key?: string | undefined }, id: string, lost: string): void {
+  if (answer.key !== undefined) return printJson(answer);
+  printJson({ code: 'SHOWN_BEFORE', title: 'The text is not shown again', detail: lost, key_id: id });
+  throw new Refused(lost);
+}
+
 /** Why a rotation is not ended, and what to do about it. */
 const IN_USE: Partial<Record<string, [why: string, what: string]>> = {
   OLD_SECRET_IN_USE: ['the old secret is still in use', 'deploy the new one where the old one is seen'],
@@ -113,6 +120,10 @@ async function unlessInUse<T>(call: Promise<T>, again: string, json: boolean | u
   }
 }
 
+const oneForm = ({ json, csv }: { json?: boolean; csv?: boolean }) => {
+  if (json && csv) throw new Refused('--json and --csv exclude one another');
+};
+
 export function keysCommands(program: Command): void {
   const keys = program.command('keys').summary('make, find, change and end keys').description('Keys of a deployment, and how they are used.').addHelpText('after', `
 Examples
@@ -135,9 +146,10 @@ Examples
   keyward keys create --name ci --owner us --scope keyward.keys:verify | gh secret set KEYWARD_KEY`)
     .action(async (options: Asking & Fields & { name: string; owner: string; environment?: string; idempotencyKey?: string }) => {
       const { key, ...made } = await connect(options, 'keyward.keys:write').keys.create({ ...named(options), name: options.name, owner: options.owner, environment: options.environment }, { idempotencyKey: options.idempotencyKey });
-      if (options.json) return printJson(key === undefined ? made : { ...made, key });
+      const lost = `the key ${made.id} was made before, and its text is not shown again: keyward keys revoke ${made.id}, then make another`;
+      if (options.json) return onceJson({ ...made, key }, made.id, lost);
       say(`made ${made.id}: ${shown(made.name)} of ${shown(made.owner)}, ${made.environment}, ${made.expires_at === null ? 'never ends' : `until ${moment(made.expires_at)}`}; its text is shown this once`);
-      once(key, `the key ${made.id} was made before, and its text is not shown again: keyward keys revoke ${made.id}, then make another`);
+      once(key, lost);
     });
 
   asking(keys.command('list'))
@@ -218,10 +230,11 @@ Examples
   keyward keys rotate 7Qm2ZxT0aBcD3fGh --activate now --grace 0s    on suspicion: the old one ends at once`)
     .action(async (id: string, options: Asking & { activate?: 'first_use' | 'now'; grace?: number; quiet?: number; idempotencyKey?: string }) => {
       const started = await connect(options, 'keyward.keys:write').keys.rotations.start(id, { activate: options.activate, grace_seconds: options.grace, quiet_seconds: options.quiet }, { idempotencyKey: options.idempotencyKey });
-      if (options.json) return printJson(started);
+      const lost = `that rotation was begun before, and its text is not shown again: keyward keys cancel ${id}, then rotate anew`;
+      if (options.json) return onceJson(started, id, lost);
       const { rotation } = started;
       say(`rotation ${rotation.number} of ${id}: every edge accepts the new secret by ${rotation.usable_by}; ${rotation.ends_at ? `the old one works until ${rotation.ends_at}` : `the old one works for ${spanned(rotation.grace_seconds)} after the new one is first seen`}`);
-      once(started.key, `that rotation was begun before, and its text is not shown again: keyward keys cancel ${id}, then rotate anew`);
+      once(started.key, lost);
     });
 
   for (const [name, summary, description] of [
@@ -301,6 +314,7 @@ Examples
     .option('--to <time>', 'until when; now', ago)
     .option('--csv', 'print CSV')
     .action(async (id: string, options: Asking & { by: 'hour' | 'day'; from?: string; to?: string; csv?: boolean }) => {
+      oneForm(options);
       const { keys: of } = connect(options, 'keyward.usage:read');
       const query = { by: options.by, from: options.from, to: options.to };
       if (options.csv) return void process.stdout.write(await of.usageCsv(id, query));
@@ -317,6 +331,7 @@ Examples
     .option('--limit <count>', 'this many at most, up to 100', count)
     .option('--csv', 'print CSV')
     .action(async (id: string, options: Asking & { limit?: number; csv?: boolean }) => {
+      oneForm(options);
       const { keys: of } = connect(options, 'keyward.usage:read');
       if (options.csv) return void process.stdout.write(await of.callsCsv(id, { limit: options.limit }));
       const calls = await of.calls(id, { limit: options.limit });

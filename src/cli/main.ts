@@ -14,7 +14,7 @@ import { routesCommands } from './routes.js';
 import { ruleFor } from './scan/engine.js';
 import { type Options as Response, respond } from './respond.js';
 import { Misuse, type Options, run } from './scan/index.js';
-import { seconds } from './values.js';
+import { refuseEmpty, seconds } from './values.js';
 import { deploymentCommands } from './worker/commands.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -24,14 +24,20 @@ const brand = (text: string, before: string[]) => {
   return [...before, text];
 };
 
-// Whoever reads no further, as `| head` does, wants no more.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? process.exitCode : 2));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever reads no further, as `| head` does, wants no more.
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`keyward: the standard output cannot be written: ${error.code ?? error.message}\n`);
+  process.exit(2);
+});
 
 const program = new Command('keyward')
   .description('API keys that never reach a browser, verified at the edge, revoked with a receipt.')
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .helpCommand(false)
+  // Of an option that there is none of, its name is enough: the value may be the secret that somebody looked for a flag for.
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^(error: unknown option '[^'=]*)=[^]*'/, '$1\'')) })
   .showHelpAfterError('(--help tells what there is)')
   .exitOverride();
 
@@ -109,8 +115,9 @@ Examples
   keyward respond 7Qm2ZxT0aBcD3fGh --action revoke --reason "found in a public repository" -o incident.md`)
   .action((id: string | undefined, options: Response) => respond(id, options));
 
-/** `keyward help keys rotate`: the help of a command, however deep it lies. */
+/** `keyward help keys rotate`, and `keyward keys help rotate`: the help of a command, however deep it lies. */
 function helpCommand(root: Command): void {
+  for (const group of root.commands) if (group.commands.length > 0) helpCommand(group);
   root.command('help').summary('print the help of a command').description('Prints the help of a command.').argument('[command...]', 'which one: keys rotate')
     .addHelpText('after', '\nExample\n  keyward help keys rotate')
     .action((path: string[]) => {
@@ -130,6 +137,7 @@ auditCommands(program);
 doctorCommand(program, version);
 completionCommand(program);
 helpCommand(program);
+refuseEmpty(program);
 
 try {
   await program.parseAsync();

@@ -15,6 +15,12 @@ function callers({ callers: who }: Route): string {
   return [key ? `keys${key.scopes?.length ? ` with ${key.scopes.join(' ')}` : ''}` : '', session ? `sessions (${session.mint}) of ${listed(session.origins)}` : ''].filter(Boolean).join(', ') || 'nobody';
 }
 
+/** A slot. commander's own words about what is none would repeat it, and it may be the secret. */
+function slotArgument(text: string): 'current' | 'next' {
+  if (text !== 'current' && text !== 'next') throw new Refused('the slot is current or next; the secret itself is no argument: it is read from the standard input, or asked for');
+  return text;
+}
+
 const describe = (route: Route) => `${sheet([
   ['name', route.name], ['upstream', shown(route.upstream)], ['environment', route.environment], ['callers', callers(route)], ['current', slot(route.secrets.current)], ['next', slot(route.secrets.next)],
   ['limit', route.limit ? `${route.limit.limit}/${route.limit.window_seconds}s` : 'none'], ['changed', moment(route.updated_at)],
@@ -29,7 +35,7 @@ function tell(route: ChangedRoute, done: string, json: boolean | undefined) {
 }
 
 /** A route as JSON, from a file or the standard input. */
-async function definition(file: string): Promise<PutRouteBody> {
+async function definition(file: string, name: string): Promise<PutRouteBody> {
   if (file === '-' && process.stdin.isTTY) throw new Refused('the route comes as JSON from a file (--file route.json) or on the standard input');
   let text: string;
   try {
@@ -39,8 +45,9 @@ async function definition(file: string): Promise<PutRouteBody> {
   }
   try {
     return JSON.parse(text) as PutRouteBody;
-  } catch (error) {
-    throw new Refused(`${file === '-' ? 'the standard input' : file} is no JSON: ${(error as Error).message}`);
+  } catch {
+    // Without the words of the parser, which repeat the text: it may be what belongs elsewhere.
+    throw new Refused(`${file === '-' ? 'the standard input' : file} is no JSON; the secret of a provider is set with: keyward routes secret ${name} current`);
   }
 }
 
@@ -86,7 +93,7 @@ Example
   JSON`)
     .action(async (name: string, options: Asking & { file: string }) => {
       const { routes: of } = connect(options, 'keyward.routes:write');
-      tell(await of.put(name, await definition(options.file)), 'written', options.json);
+      tell(await of.put(name, await definition(options.file, name)), 'written', options.json);
     });
 
   asking(routes.command('delete')).argument('<name>', 'name of the route').summary('remove a route').description('Removes a route; its sessions end with it. Needs keyward.routes:write.').action(async (name: string, options: Asking) => {
@@ -95,7 +102,11 @@ Example
     say(`${name} is removed; it holds everywhere by ${route.effective_by}`);
   });
 
-  asking(routes.command('secret')).argument('<name>', 'name of the route').addArgument(new Argument('<slot>', 'where the secret stands').choices(['current', 'next']))
+  const sealed = asking(routes.command('secret'));
+  const { outputError: told } = sealed.configureOutput();
+  // A value that is none of its option may be the secret as well.
+  sealed.configureOutput({ outputError: (text, write) => told?.(text.replace(/^(error: option '[^']*' argument) '[^]*' (is invalid)/, '$1 $2'), write) })
+    .argument('<name>', 'name of the route').addArgument(new Argument('<slot>', 'where the secret stands').choices(['current', 'next']).argParser(slotArgument))
     .summary('set, share or retire the upstream\'s secret')
     .description('Sets the secret that is read from the standard input, or asked for without an echo. It is sealed and never shown. Retiring one that still\ncarries traffic is refused with its use (exit code 1), unless forced. Needs keyward.routes:write.')
     .option('--weight <percent>', 'of next: this share of the calls uses it', count)

@@ -1,5 +1,5 @@
 /** Values of flags, as they are typed. */
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { CreateKeyBody } from '../client/index.js';
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
@@ -10,11 +10,24 @@ function span(text: string): number | undefined {
   return unit === undefined ? undefined : Number(count) * (UNITS[unit] as number);
 }
 
+/** A date or a time of RFC 3339; what a runtime's own parser takes beyond them is anybody's guess. */
+const RFC_3339 = /^(\d{4}-\d{2}-\d{2})(?:T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?$/i;
+
+/** Milliseconds since the epoch; `undefined` for what is none. */
+function dated(text: string): number | undefined {
+  const date = RFC_3339.exec(text)?.[1];
+  if (date === undefined) return undefined;
+  const day = new Date(`${date}T00:00:00Z`);
+  // The parser makes 2 March of 30 February.
+  return Number.isNaN(day.getTime()) || !day.toISOString().startsWith(date) ? undefined : Date.parse(text.toUpperCase());
+}
+
 function instant(text: string, sign: 1 | -1): string {
   const seconds = span(text);
-  if (seconds !== undefined) return new Date(Date.now() + sign * seconds * 1000).toISOString();
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(Date.parse(text))) return new Date(text).toISOString();
-  throw new InvalidArgumentError('A time is 90d, 12h, 30m, 2026-11-21 or 2026-11-21T08:00:00Z.');
+  const at = new Date((seconds === undefined ? dated(text) : Date.now() + sign * seconds * 1000) ?? NaN);
+  // Four digits are all that a year has there.
+  if (Number.isNaN(at.getTime()) || !/^\d{4}-/.test(at.toISOString())) throw new InvalidArgumentError('A time is 90d, 12h, 30m, 2026-11-21 or 2026-11-21T08:00:00Z.');
+  return at.toISOString();
 }
 /** A time to come: `90d` is in 90 days. */
 export const ahead = (text: string) => instant(text, 1);
@@ -42,7 +55,27 @@ export function count(text: string): number {
 }
 
 /** For flags that may be given several times, or once with commas. */
-export const several = (text: string, before: string[] = []) => [...before, ...text.split(',').map((part) => part.trim()).filter(Boolean)];
+export function several(text: string, before: string[] = []): string[] {
+  const parts = text.split(',').map((part) => part.trim());
+  if (parts.includes('')) throw new InvalidArgumentError('One of its values is empty.');
+  return [...before, ...parts];
+}
+
+/** Remarks: an empty one says that there is none, and is not asked for. */
+const REMARKS = ['note', 'reason'];
+
+/** Has no option of these commands take an empty value. It is mostly a variable that is not set, and would drop what it stands for: a check, a restriction, a filter. */
+export function refuseEmpty(command: Command): void {
+  for (const option of command.options) {
+    if (!option.required || REMARKS.includes(option.name())) continue;
+    const read: ((text: string, before: unknown) => unknown) | undefined = option.parseArg;
+    option.argParser((text: string, before: unknown) => {
+      if (text.trim() === '') throw new InvalidArgumentError(`It is empty: leave it out${command.options.some(({ long }) => long === '--reset') ? ', or put a field back with --reset' : ''}.`);
+      return read === undefined ? text : read(text, before);
+    });
+  }
+  command.commands.forEach(refuseEmpty);
+}
 
 /** `requests=100/60s`, with a burst `requests=100/60s/20`. */
 export function limit(text: string, before: NonNullable<CreateKeyBody['rate_limits']> = []) {

@@ -4,7 +4,7 @@ import type {
   ReportedLeaks, RespondToLeakBody, TestEvent, UpdateIncidentBody, Webhook, WebhookState, Webhooks, WrittenWebhook,
 } from './api.js';
 import { pages, type Pages } from './pages.js';
-import { json, type CallOptions, type CreateOptions, type Send } from './send.js';
+import { json, typed, type CallOptions, type CreateOptions, type Send } from './send.js';
 
 export const webhooks = (send: Send) => ({
   list: async (options?: CallOptions) => (await json<Webhooks>(send('listWebhooks', options))).data,
@@ -25,12 +25,21 @@ export const webhooks = (send: Send) => ({
   test: (name: string, options?: CallOptions) => json<TestEvent>(send('testWebhook', { path: { name }, ...options })),
 });
 
+/** The keys that a partner's scanner reports, as far as its body can be read: the deployment judges it, not the client. */
+function tokens(body: string | Uint8Array): string[] {
+  try {
+    return (JSON.parse(typeof body === 'string' ? body : new TextDecoder().decode(body)) as { token: string }[]).map(({ token }) => token);
+  } catch {
+    return [];
+  }
+}
+
 export const leaks = (send: Send) => ({
   /** Texts that were found in the open, up to 500: those that are keys are dealt with by their `on_leak`. */
   report: (body: ReportLeaksBody, options?: CallOptions) => json<ReportedLeaks>(send('reportLeaks', { body, hide: (body.leaks ?? []).map(({ key }) => key), ...options })),
   /** What a partner's scanner signed: its body, byte for byte, with the two headers that came along. */
   reportSigned: (body: string | Uint8Array, signed: { identifier: string; signature: string }, options?: CallOptions) =>
-    json<PartnerLabel[]>(send('reportPartnerLeaks', { body, headers: { 'Github-Public-Key-Identifier': signed.identifier, 'Github-Public-Key-Signature': signed.signature }, ...options })),
+    json<PartnerLabel[]>(send('reportPartnerLeaks', { body, hide: tokens(body), headers: { 'Github-Public-Key-Identifier': signed.identifier, 'Github-Public-Key-Signature': signed.signature }, ...options })),
   /** Ends a key or replaces its secret, collects what it was used for since, and opens an incident. A new key text is in this answer alone. */
   respond: (id: string, body: RespondToLeakBody, options?: CreateOptions) => json<LeakResponse>(send('respondToLeak', { path: { id }, body, ...options })),
 });
@@ -41,7 +50,7 @@ export const incidents = (send: Send) => ({
     pages((cursor) => json<Incidents>(send('listIncidents', { query: { ...query, cursor }, ...options })), query.cursor),
   get: (incident: string, options?: CallOptions) => json<Incident>(send('getIncident', { path: { incident }, ...options })),
   /** The same as Markdown, for a ticket. */
-  markdown: async (incident: string, options?: CallOptions) => (await send('getIncident', { path: { incident }, query: { format: 'markdown' }, ...options })).text,
+  markdown: async (incident: string, options?: CallOptions) => (await typed(send('getIncident', { path: { incident }, query: { format: 'markdown' }, ...options }), 'text/markdown')).text,
   /** Ticks steps off, adds a note, closes it or opens it again. */
   update: (incident: string, body: UpdateIncidentBody, options?: CallOptions) => json<Incident>(send('updateIncident', { path: { incident }, body, ...options })),
 });

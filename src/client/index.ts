@@ -6,7 +6,7 @@ import { incidents, leaks, webhooks } from './events.js';
 import { keys } from './keys.js';
 import { audit, reports } from './log.js';
 import { routes, sessions } from './routes.js';
-import { json, sender, unexpected, type CallOptions, type Clock, type Send } from './send.js';
+import { bounded, json, sender, timeout, typed, unexpected, type CallOptions, type Clock, type Send } from './send.js';
 
 export type * from './api.js';
 export { KeywardApiError, type FailureCode, type KeywardApiErrorCode } from './error.js';
@@ -35,13 +35,13 @@ export interface KeywardOptions {
 
 /** What a proxy asks about its caller. */
 export interface AuthorizeQuestion extends AuthorizeQuery {
-  /** The caller's key. */
-  key: string;
+  /** The caller's key; `null` where it came with none, which the deployment refuses as it does a wrong one. */
+  key: string | null;
 }
 
 /** Who a caller is whose key was accepted. */
 export interface Authorized {
-  key_id: string | null;
+  key_id: string;
   owner: string | null;
   scopes: string[];
   /** The key's secret is being replaced, and until when it works. */
@@ -68,12 +68,6 @@ function originOf(url: string, insecure: boolean): string {
   return parsed.origin;
 }
 
-/** A number of options. */
-function bounded(value: number, name: string, low: number, high: number): number {
-  if (typeof value !== 'number' || !(value >= low && value <= high)) throw new TypeError(`${name} must be a number from ${low} to ${high}`);
-  return value;
-}
-
 /** A deployment, as whoever holds a key of it sees it. Whatever is refused, or finds no answer, throws a {@link KeywardApiError}. */
 export class Keyward {
   /** Scheme, host and port of the deployment. */
@@ -97,7 +91,7 @@ export class Keyward {
       throw new TypeError('Keyward needs the text of a management key, without spaces or line ends; is its variable set? For calls that take no key, leave `key` out');
     }
     this.origin = originOf(url, insecure);
-    this.#send = sender({ origin: this.origin, key, fetch, timeout_ms: bounded(timeout_ms, 'timeout_ms', 1, 600_000), retries: bounded(retries, 'retries', 0, 10), clock });
+    this.#send = sender({ origin: this.origin, key, fetch, timeout_ms: timeout(timeout_ms), retries: bounded(retries, 'retries', 0, 10), clock });
     this.keys = keys(this.#send);
     this.routes = routes(this.#send);
     this.sessions = sessions(this.#send);
@@ -115,20 +109,27 @@ export class Keyward {
 
   /** Figures for Prometheus, as its text. */
   async metrics(options?: CallOptions): Promise<string> {
-    return (await this.#send('getMetrics', options)).text;
+    return (await typed(this.#send('getMetrics', options), 'text/plain')).text;
   }
 
   /** Whether a caller's own key is accepted, as a proxy asks it; refused, it throws with the caller's status. A backend rather asks `keys.verify`. */
-  async authorize({ key, ...query }: AuthorizeQuestion, options?: CallOptions): Promise<Authorized> {
-    const { headers } = await this.#send('authorize', { query, key, ...options });
+  async authorize(question: AuthorizeQuestion, options?: CallOptions): Promise<Authorized> {
+    const { key, ...query } = question ?? {};
+    if (key !== null && (typeof key !== 'string' || key === '')) throw new TypeError('authorize needs the text of the caller\'s key as `key`, or null where the caller came with none');
+    // The key is last: nothing that is said with the call takes its place.
+    const answer = await this.#send('authorize', { ...options, query, key });
+    const { headers } = answer;
+    // The answer is in its headers alone, and any page has a status.
+    const id = headers.get('keyward-key-id') ?? '';
+    if (!/^[0-9A-Za-z]{16}$/.test(id)) throw unexpected(answer, 'the answer does not name the key that it accepts');
     let owner = headers.get('keyward-owner');
     try {
       owner &&= decodeURIComponent(owner);
     } catch {
-      throw unexpected(headers, 'the owner of the key is not encoded as keyward does');
+      throw unexpected(answer, 'the owner of the key is not encoded as keyward does');
     }
     return {
-      key_id: headers.get('keyward-key-id'),
+      key_id: id,
       owner,
       scopes: (headers.get('keyward-scopes') ?? '').split(' ').filter(Boolean),
       warning: headers.get('keyward-warning'),

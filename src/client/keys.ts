@@ -5,7 +5,7 @@ import type {
   UpdateKeyBody, Usage, Verdict, VerifyKeyBody,
 } from './api.js';
 import { pages, type Pages } from './pages.js';
-import { json, lines, type CallOptions, type CreateOptions, type Send } from './send.js';
+import { json, lines, typed, type CallOptions, type CreateOptions, type Send } from './send.js';
 
 /** Longest that an answer with `wait` is in coming, in milliseconds: the longest lease, and what is added for the rate of clocks. */
 const WAIT_MS = 65_000;
@@ -47,7 +47,10 @@ export const keys = (send: Send) => ({
    */
   verify: (body: VerifyKeyBody, { fresh, ...options }: VerifyOptions = {}) => json<Verdict>(send('verifyKey', { body, hide: [body.key], headers: fresh ? { 'Cache-Control': 'no-cache' } : {}, ...options })),
   /** Takes over keys of another system: up to 500 lines and 1 MB at a time; sending a line again changes nothing. */
-  import: (rows: Iterable<ImportKeysLine>, options?: CallOptions) => lines<ImportedRow>(send('importKeys', { body: Array.from(rows, (row) => `${JSON.stringify(row)}\n`).join(''), ...options })),
+  import: (rows: Iterable<ImportKeysLine>, options?: CallOptions) => {
+    const all = [...rows];
+    return lines<ImportedRow>(send('importKeys', { body: all.map((row) => `${JSON.stringify(row)}\n`).join(''), hide: all.map((row) => row?.sha256), ...options }));
+  },
   /** Refuses the key until it is enabled. */
   disable: (id: string, body?: DisableKeyBody, options?: CallOptions) => json<ChangedKey>(send('disableKey', { path: { id }, body, lasts: lasts(body), ...options })),
   /** Accepts a disabled key again. */
@@ -58,11 +61,11 @@ export const keys = (send: Send) => ({
   /** How often it was called, by hour or day, the earliest first. */
   usage: (id: string, query: Omit<GetUsageQuery, 'format'> = {}, options?: CallOptions) => json<Usage>(send('getUsage', { path: { id }, query, ...options })),
   /** The same as CSV. */
-  usageCsv: async (id: string, query: Omit<GetUsageQuery, 'format'> = {}, options?: CallOptions) => (await send('getUsage', { path: { id }, query: { ...query, format: 'csv' }, ...options })).text,
+  usageCsv: async (id: string, query: Omit<GetUsageQuery, 'format'> = {}, options?: CallOptions) => (await typed(send('getUsage', { path: { id }, query: { ...query, format: 'csv' }, ...options }), 'text/csv')).text,
   /** Its last calls, the newest first. */
   calls: (id: string, query: Omit<ListCallsQuery, 'format'> = {}, options?: CallOptions) => json<Calls>(send('listCalls', { path: { id }, query, ...options })),
   /** The same as CSV. */
-  callsCsv: async (id: string, query: Omit<ListCallsQuery, 'format'> = {}, options?: CallOptions) => (await send('listCalls', { path: { id }, query: { ...query, format: 'csv' }, ...options })).text,
+  callsCsv: async (id: string, query: Omit<ListCallsQuery, 'format'> = {}, options?: CallOptions) => (await typed(send('listCalls', { path: { id }, query: { ...query, format: 'csv' }, ...options }), 'text/csv')).text,
   /** What was found unusual about its use, the newest first. */
   anomalies: (id: string, query: ListAnomaliesQuery = {}, options?: CallOptions) => json<Anomalies>(send('listAnomalies', { path: { id }, query, ...options })),
   /** Delivery reports of messages that were sent with it. */

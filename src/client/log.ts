@@ -1,7 +1,7 @@
 /** The log of all changes, and the reports. */
 import type { Entry, ExportAuditQuery, KeySafety, ListAuditQuery, Log, LogCheck, LogRow, ReportKeySafetyQuery, RootSecrets, VerifyAuditQuery } from './api.js';
 import { pages, type Pages } from './pages.js';
-import { json, lines, type CallOptions, type Send } from './send.js';
+import { json, lines, typed, type CallOptions, type Send } from './send.js';
 
 /** A page of an export. */
 export interface ExportPage {
@@ -13,7 +13,7 @@ export interface ExportPage {
 
 export const audit = (send: Send) => {
   const page = async (query: ExportAuditQuery = {}, options?: CallOptions): Promise<ExportPage> => {
-    const { text, headers } = await send('exportAudit', { query, ...options });
+    const { text, headers } = await typed(send('exportAudit', { query, ...options }), 'application/jsonl');
     return { text, head: headers.get('keyward-log-head') };
   };
   return {

@@ -20,16 +20,19 @@ export interface Pages<T> extends AsyncIterable<T> {
 export function pages<T>(ask: (cursor: string | undefined) => Promise<Page<T>>, first: string | undefined): Pages<T> {
   const page = async (cursor = first) => {
     const answer = await ask(cursor);
-    if (!Array.isArray(answer.data)) throw unexpected(undefined, 'a page of a list has no data');
+    if (!Array.isArray(answer.data)) throw unexpected({}, 'a page of a list has no data');
+    if (typeof (answer.next_cursor ?? '') !== 'string') throw unexpected({}, 'a page of a list names a next one by what is no text');
     return answer;
   };
   async function* each() {
+    const seen = new Set([first]);
     for (let cursor = first; ;) {
       const { data, next_cursor: next } = await page(cursor);
       yield* data;
       if (next === null || next === undefined) return;
-      // A list that leads back to where it was would never end.
-      if (next === cursor) throw unexpected(undefined, 'a page names itself as the next one');
+      // A list that leads back to where it was, at once or over other pages, would never end.
+      if (seen.has(next)) throw unexpected({}, 'a page names one as the next that was there before');
+      seen.add(next);
       cursor = next;
     }
   }

@@ -30,10 +30,29 @@ export function delay({ status, retryAfter, unsent = false }: Ending, { safe, at
   return (retryAfter ?? 0) * 1000 + jitter;
 }
 
+const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec';
+/** The three forms of a date of HTTP (RFC 9110 §5.6.7). */
+const DATES = [
+  /^[A-Z][a-z]{2}, (?<day>\d\d) (?<month>[A-Z][a-z]{2}) (?<year>\d{4}) (?<time>\d\d:\d\d:\d\d) GMT$/,
+  /^[A-Z][a-z]{5,8}, (?<day>\d\d)-(?<month>[A-Z][a-z]{2})-(?<year>\d\d) (?<time>\d\d:\d\d:\d\d) GMT$/,
+  /^[A-Z][a-z]{2} (?<month>[A-Z][a-z]{2}) (?<day>[ \d]\d) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})$/,
+];
+
+/** Milliseconds since the epoch; `NaN` for what is no date. What a runtime's own parser takes beyond these forms differs from one to the next. */
+function httpDate(text: string, now: number): number {
+  const { day = '', month = '', year = '', time = '' } = DATES.map((form) => form.exec(text)?.groups).find(Boolean) ?? {};
+  const at = MONTHS.indexOf(month) / 3 + 1;
+  if (month === '' || !Number.isInteger(at)) return NaN;
+  // Two digits are of the last hundred years that are not more than fifty ahead.
+  const full = year.length === 4 ? Number(year) : 2000 + Number(year) - (2000 + Number(year) > new Date(now).getUTCFullYear() + 50 ? 100 : 0);
+  return Date.parse(`${full}-${String(at).padStart(2, '0')}-${day.replace(' ', '0')}T${time}Z`);
+}
+
 /** Seconds from now that a `Retry-After` names (RFC 9110 §10.2.3), of either form; `undefined` where it says nothing. */
 export function retryAfter(value: string | null, now: number): number | undefined {
   if (value === null) return undefined;
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value);
-  const at = Date.parse(value);
+  // However long it asks for, it is a number that JSON has.
+  if (/^\d+$/.test(value)) return Math.min(Number(value), Number.MAX_SAFE_INTEGER);
+  const at = httpDate(value, now);
   return Number.isNaN(at) ? undefined : Math.max(0, Math.ceil((at - now) / 1000));
 }

@@ -34,5 +34,5 @@ export const routes = (send: Send) => ({
 
 export const sessions = (send: Send) => ({
   /** Begins a session of a browser for a route: with a backend's key, or without one from a page of a listed origin. */
-  begin: (route: string, body?: BeginSessionBody, options?: CallOptions) => json<Session>(send('beginSession', { query: { route }, body, ...options })),
+  begin: (route: string, body?: BeginSessionBody, options?: CallOptions) => json<Session>(send('beginSession', { query: { route }, body, hide: [body?.turnstile], ...options })),
 });

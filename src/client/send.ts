@@ -35,8 +35,8 @@ export interface Request extends CreateOptions {
   /** Sent as JSON; a text or bytes as they are. */
   body?: unknown;
   headers?: Record<string, string>;
-  /** Key in the place of the client's own. */
-  key?: string | undefined;
+  /** Key in the place of the client's own; `null` for a caller that has none. Where it is named, the client's own is never sent. */
+  key?: string | null;
   /** Secrets that are sent along: no error repeats them. */
   hide?: (string | null | undefined)[];
   /** How long the answer may be in coming by its nature, in milliseconds, on top of the timeout. */
@@ -45,8 +45,11 @@ export interface Request extends CreateOptions {
 
 /** An accepted answer. */
 export interface Answer {
+  status: number;
   text: string;
   headers: Headers;
+  /** Under which the deployment's own log tells more; without what was sent. */
+  request_id: string | null;
 }
 
 export type Send = (operation: keyof Operations, request?: Request) => Promise<Answer>;
@@ -67,6 +70,21 @@ const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNE
 /** What is shorter is no secret, and would be found in words that are none. */
 const HIDDEN_FROM = 8;
 
+/** A number of options. */
+export function bounded(value: number, name: string, low: number, high: number): number {
+  if (typeof value !== 'number' || !(value >= low && value <= high)) throw new TypeError(`${name} must be a number from ${low} to ${high}`);
+  return value;
+}
+
+/** Longer is no timeout; a runtime's timers take up to 2³¹ ms, and what is beyond fires at once. */
+export const timeout = (ms: number) => bounded(ms, 'timeout_ms', 1, 600_000);
+
+/** A text that goes into a header. What is none would be refused by the runtime in words that repeat it. */
+function header(value: unknown, name: string): string {
+  if (typeof value !== 'string' || !/^[\t\x20-\x7e]+$/.test(value)) throw new TypeError(`${name} must be a text of one line, of ASCII and not empty`);
+  return value;
+}
+
 /** Carried out twice it does what it does once. A secret's slot is the exception: retiring `current` moves `next` there, and a second time would retire that. */
 const isSafe = (operation: keyof Operations, method: string, mark: string | undefined) =>
   ((method === 'GET' || method === 'PUT' || method === 'DELETE') && operation !== 'retireRouteSecret') || operation === 'verifyKey' || mark === 'once';
@@ -75,7 +93,8 @@ const isSafe = (operation: keyof Operations, method: string, mark: string | unde
 function target(path: string, values: Record<string, string>, query: object): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
-    if (typeof value !== 'string' || value === '' || value === '.' || value === '..') throw new TypeError(`${name} must be a text that is not empty`);
+    // Half of a surrogate pair has no encoding.
+    if (typeof value !== 'string' || value === '' || value === '.' || value === '..' || /\p{Surrogate}/u.test(value)) throw new TypeError(`${name} must be a text of whole characters that is not empty`);
     return encodeURIComponent(value);
   });
   const search = new URLSearchParams();
@@ -122,17 +141,22 @@ export function sender({ origin, key: own, fetch, timeout_ms, retries, clock }: 
     try {
       const response = await fetch(url, { ...init, signal: ending.signal });
       const { status, headers } = response;
-      const request_id = headers.get('keyward-request-id');
+      const named = headers.get('keyward-request-id');
+      const request_id = named === null ? null : clean(named);
       if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
         response.body?.cancel().catch(() => {});
         return { status: 300, error: new KeywardApiError({ code: 'UNEXPECTED_ANSWER', title: 'A redirect', status, request_id, detail: `${origin} answered with a redirect, which is not followed: a key would go with it` }) };
       }
       const text = await response.text();
-      if (response.ok) return { text, headers };
+      if (response.ok) return { status, text, headers, request_id };
       const after = retryAfter(headers.get('retry-after'), clock.now());
       let problem: Problem | undefined;
       try {
-        const parsed = JSON.parse(text, (_, value: unknown) => (typeof value === 'string' ? clean(value) : value)) as Problem | null;
+        const parsed = JSON.parse(text, (_, value: unknown) => {
+          if (typeof value === 'string') return clean(value);
+          // Names of fields as well.
+          return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).map(([name, held]) => [clean(name), held])) : value;
+        }) as Problem | null;
         if (typeof parsed?.code === 'string' && typeof parsed.detail === 'string') problem = parsed;
       } catch {
         // No document of keyward's.
@@ -152,17 +176,23 @@ export function sender({ origin, key: own, fetch, timeout_ms, retries, clock }: 
     }
   }
 
-  return async (operation, { path = {}, query = {}, body, headers = {}, key = own, hide = [], lasts = 0, signal, timeout_ms: limit = timeout_ms, idempotencyKey } = {}) => {
+  return async (operation, request = {}) => {
+    const { path = {}, query = {}, body, headers = {}, hide = [], lasts = 0, signal, idempotencyKey } = request;
+    const limit = request.timeout_ms === undefined ? timeout_ms : timeout(request.timeout_ms);
+    // A key that is named and `undefined` is a caller's that is missing: the client's own in its place would let anybody in.
+    const key = 'key' in request ? request.key : own ?? null;
     const [method, template, mark] = operations[operation];
     const type = contentType(body, operation);
-    const sent: Record<string, string> = { Accept: '*/*', ...headers };
-    if (mark !== 'open' && key !== undefined) sent.Authorization = `Bearer ${key}`;
+    const sent: Record<string, string> = { Accept: '*/*' };
+    for (const [name, value] of Object.entries(headers)) sent[name] = header(value, name);
+    if (mark !== 'open' && key !== null) sent.Authorization = `Bearer ${header(key, 'key')}`;
     if (type !== undefined) sent['Content-Type'] = type;
     // One for all attempts: it is what makes the second of them the same request as the first.
-    if (mark === 'once') sent['Idempotency-Key'] = idempotencyKey ?? crypto.randomUUID();
+    if (mark === 'once') sent['Idempotency-Key'] = header(idempotencyKey === undefined ? crypto.randomUUID() : idempotencyKey, 'idempotencyKey');
     const init: RequestInit = { method, headers: sent, redirect: 'manual' };
     if (body !== undefined) init.body = typeof body === 'string' || body instanceof Uint8Array ? body as BodyInit : JSON.stringify(body);
-    const hidden = [own, key, ...hide].filter((secret): secret is string => typeof secret === 'string' && secret.length >= HIDDEN_FROM);
+    // Also as JSON writes them: what is echoed is often the body as it came.
+    const hidden = [own, key, ...hide].filter((secret): secret is string => typeof secret === 'string' && secret.length >= HIDDEN_FROM).flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
     const url = origin + target(template, path, query);
     for (let count = 0; ; count += 1) {
       if (signal?.aborted) throw aborted();
@@ -177,26 +207,33 @@ export function sender({ origin, key: own, fetch, timeout_ms, retries, clock }: 
 
 /** The JSON of an answer. */
 export async function json<T>(answer: Promise<Answer>): Promise<T> {
-  const { text, headers } = await answer;
+  const got = await answer;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(got.text);
     if (typeof value === 'object' && value !== null) return value as T;
   } catch {
     // Told below.
   }
-  throw unexpected(headers, 'what was answered is no JSON of keyward');
+  throw unexpected(got, 'what was answered is no JSON of keyward');
+}
+
+/** An answer of another kind than JSON: its type tells it from a page of anybody's. */
+export async function typed(answer: Promise<Answer>, type: string): Promise<Answer> {
+  const got = await answer;
+  if (got.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() !== type) throw unexpected(got, `what was answered is not of the type ${type}`);
+  return got;
 }
 
 /** The lines of an answer of JSON lines. */
 export async function lines<T>(answer: Promise<Answer>): Promise<T[]> {
-  const { text, headers } = await answer;
+  const got = await typed(answer, 'application/jsonl');
   try {
-    return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as T);
+    return got.text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as T);
   } catch {
-    throw unexpected(headers, 'what was answered are no JSON lines of keyward');
+    throw unexpected(got, 'what was answered are no JSON lines of keyward');
   }
 }
 
 /** An answer that was accepted and is not what it should be. */
-export const unexpected = (headers: Headers | undefined, detail: string) =>
-  new KeywardApiError({ code: 'UNEXPECTED_ANSWER', title: 'Not an answer of keyward', status: 200, detail, request_id: headers?.get('keyward-request-id') ?? null });
+export const unexpected = ({ status = 200, request_id = null }: Partial<Answer>, detail: string) =>
+  new KeywardApiError({ code: 'UNEXPECTED_ANSWER', title: 'Not an answer of keyward', status, detail, request_id });

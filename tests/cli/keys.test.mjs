@@ -1,6 +1,7 @@
 // keyward keys: as shells and people use it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { cli, folder, keyward as bare, started } from './command.mjs';
 
@@ -49,6 +50,59 @@ describe('keyward keys', { concurrency: false }, () => {
     assert.deepEqual([first.status, second.status, second.stdout], [0, 2, '']);
     assert.match(second.stderr, new RegExp(`revoke ${KEY.exec(first.stdout.trim())[1]}`));
     assert.equal((await json(['keys', 'list', '--search', 'once'])).data.length, 1);
+    // A program is told the same: what it asked for is not there.
+    const { id } = (await json(['keys', 'list', '--search', 'once'])).data[0];
+    const rotate = ['keys', 'rotate', id, '--idempotency-key', 'turn-7'];
+    assert.equal((await keyward(rotate)).status, 0);
+    for (const [again, words] of [[args, `keyward keys revoke ${id}`], [rotate, `keyward keys cancel ${id}`]]) {
+      const { status, stdout, stderr } = await keyward([...again, '--json']);
+      const { code, title, detail, key_id, ...rest } = JSON.parse(stdout);
+      assert.deepEqual([status, code, typeof title, detail.includes(words), stderr.includes(words), key_id, rest], [2, 'SHOWN_BEFORE', 'string', true, true, id, {}], stderr);
+    }
+  });
+
+  test('an empty value is none: it neither drops a check nor lifts a restriction', async () => {
+    const { key, id } = await make('--scope', 'calls:create', '--allow-ip', '192.0.2.0/24');
+    for (const [args, flag] of [
+      [['verify', '--scope', ''], '--scope'], [['verify', '--scope', 'calls:create,'], '--scope'], [['verify', '--scope', 'calls:create', '--scope', ' '], '--scope'], [['verify', '--environment', ''], '--environment'], [['verify', '--ip='], '--ip'],
+      [['verify', '--country', ''], '--country'], [['verify', '--origin', ''], '--origin'], [['verify', '--cost', ''], '--cost'], [['list', '--owner', ''], '--owner'], [['list', '--search', ''], '--search'], [['list', '--url', ''], '--url'],
+      [['update', id, '--allow-ip', ''], '--allow-ip'], [['update', id, '--scope', ','], '--scope'], [['update', id, '--reset', ''], '--reset'], [['update', id, '--name', ''], '--name'],
+      ...['--scope', '--allow-ip', '--deny-ip', '--allow-country', '--allow-origin', '--limit', '--quota', '--expires', '--idempotency-key', '--environment', '--metadata'].map((name) => [['create', '--name', 'empty', '--owner', 'acme', name, ''], name]),
+    ]) {
+      const { status, stdout, stderr } = await keyward(['keys', ...args], { input: key });
+      assert.deepEqual([args.join(' '), status, stdout, stderr.startsWith(`error: option '`) && stderr.includes(`${flag} <`)], [args.join(' '), 2, '', true], stderr);
+    }
+    assert.deepEqual([(await json(['keys', 'list', '--search', 'empty'])).data.length, (await json(['keys', 'show', id])).allowed_ips], [0, ['192.0.2.0/24']]);
+    assert.equal((await keyward(['audit', 'verify', '--head', ''])).status, 2);
+    assert.deepEqual((await json(['keys', 'update', id, '--reset', 'allow-ip'])).allowed_ips, [], 'a list is emptied by name');
+    assert.equal((await keyward(['respond', id, '--action', 'none', '--reason', ''])).status, 0, 'a remark may be left empty');
+  });
+
+  test('a time is what RFC 3339 has, or a span; whatever else a runtime makes of a text', async () => {
+    const create = (time, flag = '--expires') => keyward(['keys', 'create', '--name', 'timed', '--owner', 'acme', flag, time]);
+    for (const time of ['2027-01-01 junk', '2027-02-30', '2027-02-29', '2027-13-01', '2027-00-10', '2027-04-31T00:00:00Z', '2027-01-01T24:00:00Z', '2027-01-01T10:60:00Z', '2027-01-01T10:00:00', '2027-01-01T10:00Z', '2027-01-01T10:00:00+25:00', '2027-01-01 10:00:00Z', '+002027-01-01', '999999999w', '9999999d', '1.5d', '-5d', 'soon', '2027']) {
+      const { status, stdout, stderr } = await create(time);
+      assert.deepEqual([time, status, stdout, /^error: option '--expires <time>'.*90d/.test(stderr)], [time, 2, '', true], stderr);
+    }
+    for (const [time, at] of [['2096-02-29', '2096-02-29T00:00:00.000Z'], ['2097-01-01T10:00:00+02:00', '2097-01-01T08:00:00.000Z'], ['2097-01-01t10:00:00.25z', '2097-01-01T10:00:00.250Z']]) {
+      assert.equal((await json(['keys', 'create', '--name', 'timed', '--owner', 'acme', '--expires', time])).expires_at.replace('00Z', '00.000Z').replace('.000.000Z', '.000Z'), at);
+    }
+    const { id } = await make();
+    const { status, stderr } = await keyward(['keys', 'usage', id, '--from', '9999999d']);
+    assert.deepEqual([status, /^error: option '--from <time>'/.test(stderr)], [2, true], stderr);
+  });
+
+  test('what cannot be written is a sentence and exit code 2', { skip: existsSync('/dev/full') ? false : 'no /dev/full here' }, async (t) => {
+    await make();
+    const full = async (args, shell) => {
+      const { status, stderr } = await keyward(shell ? ['-c', `"$0" "$@" > /dev/full`, process.execPath, cli, ...args] : args, shell ? { command: ['bash'] } : {});
+      assert.deepEqual([args.join(' '), status, /^keyward: .*cannot be written.*ENOSPC.*\n(head of|.*head of the log.*\n)?$/.test(stderr)], [args.join(' '), 2, true], stderr);
+    };
+    await full(['audit', 'export', '-o', '/dev/full']);
+    await full(['keys', 'list'], true);
+    await full(['audit', 'export'], true);
+    const none = await keyward(['audit', 'export', '-o', 'none/log.jsonl'], { cwd: folder(t) });
+    assert.match(none.stderr, /^keyward: none\/log\.jsonl cannot be written: ENOENT\n$/);
   });
 
   test('keys are found, as a table and as JSON, over all pages or so many', async () => {
@@ -151,6 +205,10 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.match((await keyward(['keys', 'usage', id, '--csv'])).stdout, /^at,/);
     assert.ok(Array.isArray((await json(['keys', 'calls', id, '--limit', '5'])).data));
     assert.match((await keyward(['keys', 'calls', id, '--csv'])).stdout, /^at,/);
+    for (const what of ['usage', 'calls']) {
+      const { status, stdout, stderr } = await keyward(['keys', what, id, '--csv', '--json']);
+      assert.deepEqual([status, stdout, stderr], [2, '', 'keyward: --json and --csv exclude one another\n']);
+    }
   });
 
   test('what cannot be done is said in a sentence, with exit code 2', async (t) => {
@@ -183,6 +241,12 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     for (const path of [[], ['keys'], ['keys', 'rotate']]) {
       const [helped, asked] = [await keyward(['help', ...path]), await keyward([...path, '--help'])];
       assert.deepEqual([helped.status, helped.stdout], [0, asked.stdout]);
+    }
+    const [inner, asked] = [await keyward(['keys', 'help', 'rotate']), await keyward(['keys', 'rotate', '--help'])];
+    assert.deepEqual([inner.status, inner.stdout, (await keyward(['keys', 'help'])).status], [0, asked.stdout, 0]);
+    for (const group of ['keys', 'routes', 'incidents', 'audit', 'hook']) {
+      const { status, stdout, stderr } = await keyward([group, 'help', 'bogus']);
+      assert.deepEqual([group, status, stdout, stderr.startsWith(`error: unknown command 'bogus'`)], [group, 2, '', true], stderr);
     }
   });
 

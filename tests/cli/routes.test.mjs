@@ -52,7 +52,15 @@ describe('keyward routes and audit', { concurrency: false }, () => {
     assert.equal((await run(['routes', 'secret', 'sms', 'current'], { input: '\n' })).status, 2);
     assert.equal((await run(['routes', 'secret', 'sms', 'current'], { input: `${SECRET}\n${SECRET}` })).status, 2);
     assert.equal((await run(['routes', 'secret', 'sms', 'current', SECRET])).status, 2, 'it is no argument');
-    assert.equal((await run(['routes', 'secret', 'sms', 'third'])).status, 2);
+    for (const slot of ['third', SECRET]) {
+      const { status, stdout, stderr } = await run(['routes', 'secret', 'sms', slot]);
+      assert.deepEqual([status, stdout, /current or next.*standard input/.test(stderr), stderr.includes(slot)], [2, '', true, false], stderr);
+    }
+    for (const flag of [`--secret=${SECRET}`, `--weight=${SECRET}`]) assert.equal((await run(['routes', 'secret', 'sms', 'current', flag])).status, 2);
+    // A secret that is taken for a route.
+    const piped = await run(['routes', 'put', 'sms'], { input: SECRET });
+    assert.deepEqual([piped.status, /no JSON.*keyward routes secret sms/.test(piped.stderr)], [2, true], piped.stderr);
+    for (const part of ['smsk', 'nobody', 'Unexpected']) assert.ok(!piped.stderr.includes(part), piped.stderr);
     assert.equal((await run(['routes', 'secret', 'sms', 'next', '--weight', '4', '--retire'])).status, 2);
     assert.ok(!shown.join('').includes(SECRET));
   });

@@ -80,6 +80,9 @@ const half = (response) => {
 };
 const never = () => {};
 const page = says(200, { data: [], next_cursor: null });
+/** What is no JSON has a type of its own, and what a proxy asks is answered in headers: a page of anybody's is neither. */
+const text = (type, body, headers) => says(200, body, { 'content-type': type, ...headers });
+const ACCEPTED = { getMetrics: text('text/plain; version=0.0.4; charset=utf-8', ''), exportAudit: text('application/jsonl', ''), importKeys: text('application/jsonl', ''), authorize: says(200, '', { 'keyward-key-id': ID }) };
 
 /** Each operation, called. The test below fails where the document has one that is not here. */
 const CALLS = {
@@ -146,9 +149,11 @@ test('the types of the API are those of the document: node .ci/types.mjs writes 
 
 test('every operation of the document has a method, which asks for exactly it', async (t) => {
   assert.deepEqual(Object.keys(CALLS).sort(), operations.map(({ id }) => id).sort());
-  const { seen, client } = await misbehaving(t, page);
+  let answer;
+  const { seen, client } = await misbehaving(t, (response) => answer(response));
   for (const { id, method, path, security, header } of operations) {
     seen.length = 0;
+    answer = ACCEPTED[id] ?? page;
     await CALLS[id](client());
     const [request] = seen;
     assert.equal(request.method, method, id);
@@ -200,7 +205,13 @@ test('pauses have full jitter, and a Retry-After is kept in either form unless i
   assert.deepEqual(await pauses({ 'retry-after': 'Sat, 21 Nov 2026 00:00:07 GMT' }, 0), [7000, 7000, 7000, 7]);
   assert.deepEqual(await pauses({ 'retry-after': 'Fri, 20 Nov 2026 00:00:07 GMT' }, 0), [0, 0, 0, 0]);
   assert.deepEqual(await pauses({ 'retry-after': '31' }, 0), [31]);
-  assert.deepEqual(await pauses({ 'retry-after': 'soon' }, 0), [0, 0, 0, null]);
+  for (const none of ['soon', '1.5', '-5', '1e3', '0x9', '2026-11-21', '2026-11-21T00:00:07Z', 'Sat, 21 Nov 2026 00:00:07 +0000', 'Sat, 21 Nox 2026 00:00:07 GMT', '5, 5']) {
+    assert.deepEqual([none, ...await pauses({ 'retry-after': none }, 0)], [none, 0, 0, 0, null], 'neither seconds nor a date of HTTP');
+  }
+  for (const obsolete of ['Saturday, 21-Nov-26 00:00:07 GMT', 'Sat Nov 21 00:00:07 2026']) assert.deepEqual(await pauses({ 'retry-after': obsolete }, 0), [7000, 7000, 7000, 7], obsolete);
+  assert.deepEqual(await pauses({ 'retry-after': 'Friday, 20-Nov-99 00:00:07 GMT' }, 0), [0, 0, 0, 0], 'two digits that would be more than fifty years ahead are past');
+  assert.deepEqual(await pauses({ 'retry-after': '9999999999' }, 0), [9_999_999_999]);
+  assert.deepEqual(await pauses({ 'retry-after': '9'.repeat(400) }, 0), [Number.MAX_SAFE_INTEGER]);
 });
 
 test('a call that was refused twice and then accepted is accepted', async (t) => {
@@ -226,6 +237,69 @@ test('what is not keyward\'s answer is told as that, and neither repeated nor sh
   const circle = await misbehaving(t, says(200, { data: [{ id: ID }], next_cursor: 'a' }));
   assert.equal((await failure(circle.client().keys.list().all())).code, 'UNEXPECTED_ANSWER', 'a list that leads back to itself ends');
   assert.equal(circle.seen.length, 2);
+  const to = (next_cursor) => says(200, { data: [{ id: ID }], next_cursor });
+  const wider = await misbehaving(t, to('a'), to('b'), to('a'), to('b'), page);
+  assert.equal((await failure(wider.client().keys.list().all())).code, 'UNEXPECTED_ANSWER', 'also over several pages');
+  assert.equal(wider.seen.length, 3);
+  for (const next of [5, {}, ['a'], false]) {
+    const server = await misbehaving(t, to(next));
+    for (const call of [(k) => k.keys.list().all(), (k) => k.keys.list().page()]) assert.equal((await failure(call(server.client()))).code, 'UNEXPECTED_ANSWER', JSON.stringify(next));
+    assert.equal(server.seen.length, 2);
+  }
+});
+
+test('what is answered in headers, or as another text than JSON, is not believed of a page of anybody\'s', async (t) => {
+  const html = text('text/html', '<html>ok</html>');
+  const nothing = (response) => response.writeHead(204).end();
+  const calls = {
+    authorize: (k) => k.authorize({ key: KEY }), metrics: (k) => k.metrics(), usageCsv: (k) => k.keys.usageCsv(ID), callsCsv: (k) => k.keys.callsCsv(ID), exportPage: (k) => k.audit.exportPage(),
+    export: (k) => k.audit.export().next(), import: (k) => k.keys.import([]), markdown: (k) => k.incidents.markdown(INCIDENT),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    for (const [answer, status] of [[html, 200], [nothing, 204]]) {
+      const server = await misbehaving(t, answer);
+      const error = await failure(call(server.client()));
+      assert.deepEqual([name, error.code, error.status, server.seen.length], [name, 'UNEXPECTED_ANSWER', status, 1]);
+    }
+  }
+  for (const id of ['', 'A'.repeat(15), `${'A'.repeat(15)}-`, 'A'.repeat(17), `${ID}, ${ID}`]) {
+    const server = await misbehaving(t, says(200, '', { 'keyward-key-id': id }));
+    assert.deepEqual([id, (await failure(calls.authorize(server.client()))).code], [id, 'UNEXPECTED_ANSWER']);
+  }
+});
+
+test('a caller without a key is never taken for the client itself', async (t) => {
+  const server = await misbehaving(t, ACCEPTED.authorize);
+  for (const question of [{}, { key: undefined }, { key: '' }, { key: 5 }, { key: [KEY] }, undefined, null]) {
+    await assert.rejects(async () => server.client().authorize(question), (error) => error instanceof TypeError && /key/.test(error.message), JSON.stringify(question));
+  }
+  // Nor where what is said with the call names another.
+  await server.client().authorize({ key: 'callers-own-key' }, { key: undefined });
+  assert.deepEqual(server.seen.map(({ headers }) => headers.authorization), ['Bearer callers-own-key']);
+  await server.client().authorize({ key: null });
+  assert.deepEqual([server.seen.length, 'authorization' in server.seen[1].headers], [2, false], 'null is a caller that came with none: the deployment says 401');
+});
+
+test('what cannot be a header is refused before anything is sent, and not shown', async (t) => {
+  const server = await misbehaving(t, ACCEPTED.authorize);
+  const client = server.client();
+  for (const bad of [`${KEY}\nline2\n`, `${KEY}\r\nHost: x`, `${KEY}\0`, `${KEY}\u20ac`, `${KEY}\n`]) {
+    for (const call of [() => client.authorize({ key: bad }), () => client.keys.create({ name: 'a', owner: 'b' }, { idempotencyKey: bad }), () => client.leaks.reportSigned('[]', { identifier: 'i', signature: bad })]) {
+      await assert.rejects(async () => call(), (error) => error instanceof TypeError && !inspect(error, { depth: 9 }).includes(KEY.slice(-30)));
+    }
+  }
+  for (const idempotencyKey of ['', 5, null]) await assert.rejects(async () => client.keys.create({ name: 'a', owner: 'b' }, { idempotencyKey }), { name: 'TypeError', message: /idempotencyKey/ });
+  assert.equal(server.seen.length, 0);
+});
+
+test('the timeout of a call is held to what that of a client is', async (t) => {
+  const server = await misbehaving(t, says(200, {}));
+  for (const timeout_ms of [Infinity, 2 ** 31, NaN, 0, -1, null, 'abc', '70']) {
+    await assert.rejects(async () => server.client().keys.get(ID, { timeout_ms }), { name: 'TypeError', message: /timeout_ms must be a number from 1 to 600000/ }, String(timeout_ms));
+  }
+  assert.equal(server.seen.length, 0);
+  await server.client().keys.get(ID, { timeout_ms: undefined });
+  assert.equal(server.seen.length, 1);
 });
 
 test('a redirect is not followed: the key goes nowhere else', async (t) => {
@@ -282,6 +356,21 @@ test('neither the key nor a secret that is sent is in any error, inspection or J
   assert.equal(error.code, 'INVALID_REQUEST');
   assert.match(error.detail, /^no: Bearer \[key\]/);
   for (const hidden of [KEY, KEY.slice(-30), secret, 'upstream-secret']) assert.ok(!shown(error).includes(hidden), shown(error));
+  // What is echoed as the name of a field, or in the header that names a request, is no other.
+  const names = await misbehaving(t, (response, request) => {
+    const { authorization } = request.headers;
+    says(409, { code: 'OLD_SECRET_IN_USE', detail: 'no', rotation: { [authorization]: [{ [authorization]: 1 }] } }, { 'keyward-request-id': authorization })(response);
+  }, (response, request) => text('text/html', '', { 'keyward-request-id': request.headers.authorization })(response), (response, request) => response.writeHead(302, { location: '/', 'keyward-request-id': request.headers.authorization }).end());
+  for (const code of ['OLD_SECRET_IN_USE', 'UNEXPECTED_ANSWER', 'UNEXPECTED_ANSWER']) {
+    const told = await failure(names.client().keys.get(ID));
+    assert.deepEqual([told.code, told.request_id, shown(told).includes(KEY.slice(-30))], [code, 'Bearer [key]', false], shown(told));
+  }
+  const parrot = await misbehaving(t, (response) => says(400, { code: 'INVALID_REQUEST', detail: parrot.seen.at(-1).body })(response));
+  const digest = '0123456789abcdef'.repeat(4);
+  for (const [sent, call] of [[digest, (k) => k.keys.import([{ sha256: digest, name: 'a', owner: 'b' }])], [secret, (k) => k.sessions.begin('sms', { turnstile: secret })], [KEY, (k) => k.leaks.reportSigned(JSON.stringify([{ token: KEY, type: 'keyward' }]), { identifier: 'i', signature: 's' })]]) {
+    const told = await failure(call(parrot.client({ key: 'another-key' })));
+    assert.ok(told.detail.includes('[key]') && !shown(told).includes(sent) && !shown(told).includes('upstream-secret'), shown(told));
+  }
   const failing = new Keyward({ url: echo.url, key: KEY, retries: 0, fetch: async (_, { headers }) => { throw new TypeError(`bad header ${headers.Authorization}`); } });
   const cutOff = await failure(failing.keys.get(ID));
   assert.ok(cutOff.code === 'UNREACHABLE' && !shown(cutOff).includes(KEY.slice(-30)));
@@ -305,8 +394,9 @@ test('what stands in a path is one segment, whatever it holds', async (t) => {
   const server = await misbehaving(t, page);
   await server.client().keys.get('../audit?x=1#/%2f');
   assert.equal(server.seen[0].path, '/v1/keys/..%2Faudit%3Fx%3D1%23%2F%252f');
-  for (const bad of ['', '.', '..', undefined, 5]) await assert.rejects(async () => server.client().keys.get(bad), TypeError);
-  assert.equal(server.seen.length, 1);
+  for (const bad of ['', '.', '..', undefined, 5, '\ud800', 'a\udc00b']) await assert.rejects(async () => server.client().keys.get(bad), TypeError);
+  await server.client().keys.get('\u{1f511}');
+  assert.equal(server.seen.length, 2);
 });
 
 describe('the client and the real Worker', { concurrency: false }, () => {
@@ -327,6 +417,10 @@ describe('the client and the real Worker', { concurrency: false }, () => {
     assert.deepEqual([verdict.code, verdict.key_id], ['VALID', made.id]);
     assert.equal((await keyward.keys.verify({ key: made.key }, { fresh: true })).freshness.mode, 'authority');
     assert.equal((await keyward.keys.verify({ key: 'nonsense' })).code, 'MALFORMED');
+    // A key that is missing is nobody's, not the client's own.
+    for (const key of [undefined, null]) assert.equal((await failure(keyward.keys.verify({ key }))).status, 400);
+    assert.equal((await keyward.keys.verify({ key: '' })).valid, false);
+    assert.equal((await failure(keyward.authorize({ key: null }))).status, 401);
     const who = await keyward.authorize({ key: made.key, scope: ['calls:create'] });
     assert.deepEqual([who.key_id, who.owner, who.scopes], [made.id, 'acme', ['calls:create']]);
     const refused = await failure(keyward.authorize({ key: made.key, scope: ['billing:read'] }));
