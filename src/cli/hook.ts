@@ -1,6 +1,6 @@
 /** `keyward hook install`: what git runs before each commit. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { git } from './scan/git.js';
 
 const MARK = '# keyward scan';
@@ -17,25 +17,35 @@ keyward=$(git rev-parse --show-toplevel)/node_modules/.bin/keyward
 }
 `;
 
-const hookOf = (folder: string) => join(resolve(folder, git(folder, 'rev-parse', '--git-path', 'hooks').trim()), 'pre-commit');
+/** The hook, and whether husky runs it. */
+function hookOf(folder: string): { hook: string; husky: boolean } {
+  // A relative core.hooksPath is told as it is written, which is from the top.
+  const top = git(folder, 'rev-parse', '--show-cdup').trim();
+  const from = resolve(folder, top);
+  const hooks = resolve(from, git(from, 'rev-parse', '--git-path', 'hooks').trim());
+  // Husky makes its folder anew with each npm install; what lies beside it stays, and is run by sh from there.
+  const husky = basename(hooks) === '_' && basename(dirname(hooks)) === '.husky';
+  return { hook: join(husky ? dirname(hooks) : hooks, 'pre-commit'), husky };
+}
 
 /** Adds the scan to the hook, keeping what is there; answers what was done. */
 export function install(folder = '.'): string {
-  const hook = hookOf(folder);
+  const { hook, husky } = hookOf(folder);
   const before = existsSync(hook) ? readFileSync(hook, 'utf8') : '';
   if (before.includes(MARK)) return `${hook} scans already`;
-  if (before && !/^#!.*\b(ba|z|da|k)?sh\b/.test(before)) throw new Error(`${hook} is no shell script: add \`keyward scan --staged\` to it by hand`);
+  const started = before.startsWith('#!');
+  if (before && !(husky && !started) && !/^#!.*\b(ba|z|da|k)?sh\b/.test(before)) throw new Error(`${hook} is no shell script: add \`keyward scan --staged\` to it by hand`);
   mkdirSync(resolve(hook, '..'), { recursive: true });
   const [first, ...rest] = before ? before.split('\n') : ['#!/bin/sh'];
   // First of all: what comes later may end the hook.
-  writeFileSync(hook, `${first}\n${LINES}${rest.join('\n')}`);
+  writeFileSync(hook, before && !started ? LINES + before : `${first}\n${LINES}${rest.join('\n')}`);
   chmodSync(hook, 0o755);
   return `${hook} now scans what is staged`;
 }
 
 /** Takes it out again. */
 export function uninstall(folder = '.'): string {
-  const hook = hookOf(folder);
+  const { hook } = hookOf(folder);
   const before = existsSync(hook) ? readFileSync(hook, 'utf8') : '';
   if (!before.includes(MARK)) return `${hook} does not scan`;
   const after = before.replace(LINES, '');

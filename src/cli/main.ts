@@ -48,7 +48,7 @@ program
   .summary('find leaked keys in files, a history, a bundle')
   .description('Looks for credentials in files and folders, in what is staged, in every version that git keeps, or in a built front end.\n'
     + 'Reads what git does not ignore; nothing leaves this machine, and no secret is printed whole.')
-  .argument('[paths...]', 'files and folders; the current one where none is named, - for the standard input')
+  .argument('[paths...]', 'files, folders and pipes; the current folder where none is named, - for the standard input')
   .option('--staged', 'what the next commit would bring')
   .option('--history', 'every version of every file of every branch, each once')
   .option('--bundle', 'a built front end: findings are told where the source maps say they come from')
@@ -64,7 +64,7 @@ program
   .option('--report-to <url>', 'report keys of keyward\'s format that were found to this deployment, which applies their policy; KEYWARD_KEY holds the key that may')
   .option('--no-hygiene', 'do not look at files of variables (.env) and at names of secrets that bundlers publish')
   .option('-v, --verbose', 'name everything that was not scanned')
-  .option('-q, --quiet', 'print findings only')
+  .option('-q, --quiet', 'print findings only, and what could not be scanned')
   .addHelpText('after', `
 Exit codes
   0  nothing found    1  findings    2  something could not be scanned

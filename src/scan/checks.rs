@@ -189,24 +189,72 @@ fn macaroon(secret: &[u8]) -> bool {
         .is_some_and(|bytes| matches!(bytes[..], [2, 1, ..]) || bytes.get(4..12) == Some(b"location"))
 }
 
-/// The base64 behind a block's head, whatever breaks its lines: newlines, their escapes, quotes, marks of comments.
+/// Bytes of an escape that begins here, with backslashes or as an entity of HTML; 0 where none does.
+fn escape(rest: &[u8]) -> usize {
+    if rest.first() == Some(&b'&') {
+        return rest.iter().take(8).position(|byte| *byte == b';').map_or(0, |end| end + 1);
+    }
+    // As many backslashes as a text of JSON within one of JSON has.
+    let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
+    match (slashes, rest.get(slashes)) {
+        (0, _) => 0,
+        (_, Some(b'u')) => slashes + 5,
+        (_, Some(b'x')) => slashes + 3,
+        // Some write JSON with its slashes escaped.
+        (_, Some(b'/')) => slashes,
+        _ => slashes + 1,
+    }
+}
+
+/// Bytes from a quote to behind the one that opens the next text, where the two are joined: by `+`, `.`, `,` or nothing.
+fn join(rest: &[u8]) -> usize {
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'' | b'`');
+    let blanks = |at: usize| at + rest[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let at = blanks(1);
+    let joined = rest.get(at).is_some_and(|byte| matches!(byte, b'+' | b'.' | b','));
+    let at = blanks(at + usize::from(joined));
+    if rest.get(at).is_some_and(is_quote) { at + 1 } else { 1 }
+}
+
+/// The base64 behind a block's head, whatever breaks its lines: newlines, their escapes, quotes that are joined, marks of comments,
+/// of quotations and of differences.
 fn pem(block: &[u8]) -> bool {
     const END: &[u8] = b"KEY-----";
     let Some(head) = block.windows(END.len()).position(|part| part == END) else { return false };
     let rest = &block[head + END.len()..];
     // Behind the headers of an encrypted key (RFC 1421 §4.6.1) nothing tells what it is.
-    let encrypted =
-        rest.iter().rposition(|byte| *byte == b',').filter(|_| rest.windows(9).any(|part| part == b"ENCRYPTED"));
+    let encrypted = rest
+        .windows(8)
+        .position(|part| part == b"DEK-Info")
+        .and_then(|at| rest[at..].iter().position(|byte| *byte == b',').map(|comma| at + comma))
+        .filter(|_| rest.windows(9).any(|part| part == b"ENCRYPTED"));
     let rest = encrypted.map_or(rest, |comma| &rest[comma + 1..]);
     let mut body = Vec::new();
-    let mut letters = rest.iter();
-    while let Some(letter) = letters.next() {
-        match letter {
-            // An escape is two letters.
-            b'\\' => _ = letters.next(),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => body.push(*letter),
-            _ => {}
-        }
+    // What stands before the first line's letters stands before all lines. What is base64 of a key begins with a letter, so a `+` or
+    // a `/` there is none of it.
+    let mut prefix: &[u8] = b"";
+    let mut at = 0;
+    while let Some(letter) = rest.get(at) {
+        at += match letter {
+            b'\\' | b'&' => escape(&rest[at..]).max(1),
+            b'"' | b'\'' | b'`' => join(&rest[at..]),
+            b'\n' => {
+                let line = &rest[at + 1..];
+                if body.is_empty() {
+                    let is_mark = |byte: &u8| matches!(byte, b' ' | b'\t' | b'#' | b'*' | b'>' | b'+' | b'-' | b'/');
+                    prefix = &line[..line.iter().take_while(|byte| is_mark(byte)).count()];
+                }
+                1 + if line.starts_with(prefix) { prefix.len() } else { 0 }
+            }
+            // What is left out.
+            b'.' => break,
+            _ => {
+                if matches!(letter, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/') {
+                    body.push(*letter);
+                }
+                1
+            }
+        };
     }
     let first = base64(&body[..body.len().min(64)]).unwrap_or_default();
     body.len() >= 64

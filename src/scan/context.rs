@@ -156,8 +156,10 @@ fn operator(cursor: &mut Cursor<'_>, command: bool, element: bool) -> Option<()>
         let typed = cursor.skip(40, |byte| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'&' | b'\'' | b'_' | b'<' | b'>' | b'[' | b']' | b'|')
         });
-        cursor.blanks();
-        if typed > 0 && cursor.peek() == b'=' && !cursor.text[cursor.at..].starts_with(b"==") {
+        let gap = cursor.blanks();
+        // The `=` that ends base64 stands directly behind it, and nothing is quoted behind that.
+        let assigns = gap > 0 || matches!(cursor.text.get(cursor.at + 1), Some(b'"' | b'\'' | b'`'));
+        if typed > 0 && assigns && cursor.peek() == b'=' && !cursor.text[cursor.at..].starts_with(b"==") {
             cursor.at += 1;
             cursor.blanks();
             return Some(());
@@ -311,6 +313,7 @@ mod tests {
             "password: 'V'",
             "const password = \"V\";",
             "let password: string = 'V'",
+            "let password:string='V'",
             "password := `V`",
             "\"password\": \"V\"",
             "'password' => 'V'",

@@ -20,7 +20,7 @@ mod tests;
 use crate::key::KeyText;
 use checks::Check;
 use context::Assigned;
-use pattern::Pattern;
+use pattern::{Match, Pattern};
 use plausible::Kind;
 use prefilter::Prefilter;
 use serde::Serialize;
@@ -33,6 +33,10 @@ include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 /// How far before an anchor a credential begins at most.
 const MOST_BEFORE: usize = 200;
+
+/// How far before and behind the line that says of what kind it is a document of Kubernetes is read: no farther than every window
+/// reaches.
+const DOCUMENT: (usize, usize) = (4 << 10, 16 << 10);
 
 /// Literals in names of secrets.
 const SECRETS: &[&str] = &[
@@ -206,7 +210,7 @@ impl Scanner {
         }
         literals.extend(SECRETS.iter().map(|keyword| ((*keyword).to_owned(), Use::Generic)));
         literals.extend([" -u ", "--user ", "--user="].map(|option| (option.to_owned(), Use::Login)));
-        literals.push(("kind: secret".to_owned(), Use::Kubernetes));
+        literals.extend(["kind:", "kind\":"].map(|name| (name.to_owned(), Use::Kubernetes)));
         // `api_key` is written `apiKey`, `api-key` and `api.key`, too.
         let spellings = |(literal, of): &(String, Use)| match of {
             Use::Named(_) | Use::Generic => {
@@ -277,27 +281,29 @@ impl Scanner {
                 found.extend(self.generic(text, at, at + literal.len(), syntax))
             }
             Use::Login if syntax != Syntax::Machine => found.extend(login(text, at + literal.len())),
-            Use::Kubernetes => self.kubernetes(text, at, found),
+            Use::Kubernetes if is_secret_kind(&text[at + literal.len()..]) => self.kubernetes(text, at, found),
             _ => {}
         }
     }
 
-    /// The values of a Secret of Kubernetes: base64 of what would be found if it stood there.
+    /// The values of a Secret of Kubernetes, before and behind the line that says that it is one: base64 of what would be found if
+    /// it stood there.
     fn kubernetes(&self, text: &[u8], at: usize, found: &mut Vec<Found>) {
-        let mut start = at;
-        for line in text[at..].split_inclusive(|byte| *byte == b'\n').take(200) {
-            let here = start;
-            start += line.len();
-            if line.starts_with(b"---") {
-                break;
-            }
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let value = line[colon + 1..].trim_ascii();
-            let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-            let Some(inner) = checks::base64(value).filter(|inner| inner.len() >= 8 && inner.is_ascii()) else {
+        let farthest = at.saturating_sub(DOCUMENT.0);
+        let start = text[farthest..at]
+            .windows(4)
+            .rposition(|part| part == b"\n---")
+            .map_or(farthest, |place| farthest + place + 4);
+        let behind = &text[at..text.len().min(at + DOCUMENT.1)];
+        let end = behind.windows(4).position(|part| part == b"\n---").map_or(at + behind.len(), |place| at + place);
+        let colons = (start..end).filter(|place| text[*place] == b':');
+        for (name, value) in colons.filter_map(|colon| encoded(&text[..end], start, colon)) {
+            let Some(inner) =
+                checks::base64(&text[value.0..value.1]).filter(|inner| inner.len() >= 8 && inner.is_ascii())
+            else {
                 continue;
             };
-            let inner = [line[..colon].trim_ascii(), b": ", &inner].concat();
+            let inner = [&text[name.0..name.1], b": ", &inner].concat();
             let mut within = Vec::new();
             self.prefilter.find(&inner, 0, |at, literal| {
                 let uses = self.uses[literal].iter().filter(|of| **of != Use::Kubernetes);
@@ -305,13 +311,7 @@ impl Scanner {
                     self.look(&inner, at, self.prefilter.literal(literal), *of, Syntax::Config, &mut within)
                 });
             });
-            let from =
-                here + colon + 1 + line[colon + 1..].windows(value.len()).position(|part| part == value).unwrap_or(0);
-            found.extend(best(within).into_iter().take(1).map(|inner| Found {
-                start: from,
-                end: from + value.len(),
-                ..inner
-            }));
+            found.extend(best(within).into_iter().take(1).map(|inner| Found { start: value.0, end: value.1, ..inner }));
         }
     }
 
@@ -390,6 +390,26 @@ impl Scanner {
         })
     }
 
+    /// A web token that a name is given which speaks of a secret, and not of what Supabase calls anonymous and shows to everybody.
+    fn web_token(&self, text: &[u8], name: &[u8], start: usize) -> Option<Found> {
+        let number = RULES.iter().position(|rule| rule.id == "jwt")?;
+        let (rule, pattern) = (&RULES[number], self.pattern(number as u16)?);
+        // As long as it is, whatever values have at most.
+        let Match { end, .. } = pattern.at(text, start)?;
+        let name = String::from_utf8_lossy(name).into_owned();
+        let is_public = name.to_ascii_lowercase().contains("anon");
+        let good = !is_public && rule.check.is_none_or(|check| check.passes(&text[start..end]));
+        // More than the same token without its name, and less than one whose rule knows more of its letters.
+        good.then(|| Found {
+            rank: SHAPED,
+            start,
+            end,
+            whole: end - start,
+            certain: pattern.certain() + 1,
+            what: What::Rule { rule, name: Some(name) },
+        })
+    }
+
     /// A value that is given to a name that speaks of a secret.
     fn generic(&self, text: &[u8], from: usize, to: usize, syntax: Syntax) -> Option<Found> {
         // `tokenizer` and `secretary` are other words; `tokens`, `tokenValue` and `TOKEN_1` are not.
@@ -410,12 +430,15 @@ impl Scanner {
         }
         let (name, secret) = (&text[name.0..name.1], &text[value.0..value.1]);
         let is_literal = quoted || syntax == Syntax::Config;
+        if secret.starts_with(b"eyJ") && plausible::is_secret_name(name) {
+            return self.web_token(text, name, value.0);
+        }
         let kind = plausible::is_secret_name(name).then(|| plausible::secret(name, secret, is_literal)).flatten()?;
         if listed && (kind == Kind::Password || secret.contains(&b'_') || !secret.iter().any(u8::is_ascii_digit)) {
             return None;
         }
         // What begins as a known kind of credential and is none, is none: cut off, or with wrong check digits.
-        if secret.starts_with(b"eyJ") || self.shaped.iter().any(|begins| secret.starts_with(begins.as_bytes())) {
+        if self.shaped.iter().any(|begins| secret.starts_with(begins.as_bytes())) {
             return None;
         }
         let name = String::from_utf8_lossy(name).into_owned();
@@ -428,6 +451,32 @@ impl Scanner {
             what: What::Generic { kind, name },
         })
     }
+}
+
+/// Whether what is said of a document's kind is that it is a Secret.
+fn is_secret_kind(said: &[u8]) -> bool {
+    let said = said[..said.len().min(40)].trim_ascii_start();
+    let said = said.strip_prefix(b"\"").or_else(|| said.strip_prefix(b"'")).unwrap_or(said);
+    said.strip_prefix(b"Secret").is_some_and(|rest| !rest.first().is_some_and(u8::is_ascii_alphanumeric))
+}
+
+/// A name and a value that may be base64, on either side of a colon: in YAML or JSON, one to a line or not.
+fn encoded(text: &[u8], from: usize, colon: usize) -> Option<((usize, usize), (usize, usize))> {
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let end = colon - usize::from(text[from..colon].last().is_some_and(is_quote));
+    let start = end - text[from..end].iter().rev().take_while(|byte| is_name(byte)).count();
+    let at = colon + 1 + text[colon + 1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let quote = text.get(at).filter(|byte| is_quote(byte));
+    let at = at + usize::from(quote.is_some());
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    let length = text[at..].iter().take_while(|byte| is_letter(byte)).count();
+    let next = text.get(at + length);
+    let ends = match quote {
+        Some(quote) => next == Some(quote),
+        None => next.is_none_or(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b'}')),
+    };
+    (start < end && length >= 11 && ends).then_some(((start, end), (at, at + length)))
 }
 
 /// `name:password` behind an option of curl.
@@ -455,15 +504,27 @@ fn login(text: &[u8], at: usize) -> Option<Found> {
 
 /// Whether a credential may begin here: no letter before it, or one that is part of an escape.
 fn is_boundary(text: &[u8], at: usize) -> bool {
-    let before = &text[at.saturating_sub(6)..at];
+    let before = &text[at.saturating_sub(24)..at];
+    let is_octal = |byte: u8| matches!(byte, b'0'..=b'7');
     match *before {
         [] => true,
         [.., byte] if !byte.is_ascii_alphanumeric() && byte != b'_' => true,
-        [.., b'\\', b'n' | b't' | b'r'] => true,
+        [.., b'\\', b'n' | b't' | b'r' | b'0'] => true,
+        [.., b'\\', b'x', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        [.., b'\\', b'0'..=b'3', high, low] if is_octal(high) && is_octal(low) => true,
+        [.., b'm'] => is_colour(before),
         [.., b'\\', b'u', b'0', b'0', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
         [.., b'%', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
         _ => false,
     }
+}
+
+/// Whether this ends with what makes a terminal change its colour: `ESC [ 1;32 m`, the first written in any way.
+fn is_colour(text: &[u8]) -> bool {
+    let Some(open) = text.iter().rposition(|byte| *byte == b'[') else { return false };
+    let escapes = [&b"\x1b"[..], b"\\e", b"\\x1b", b"\\x1B", b"\\033", b"\\u001b", b"\\u001B"];
+    text[open + 1..text.len() - 1].iter().all(|byte| byte.is_ascii_digit() || *byte == b';')
+        && escapes.iter().any(|escape| text[..open].ends_with(escape))
 }
 
 impl Syntax {

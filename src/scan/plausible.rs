@@ -342,7 +342,12 @@ pub(super) fn password(value: &[u8]) -> bool {
         "default",
         "minioadmin",
     ];
-    value.len() >= 5 && !is_placeholder(value) && !USUAL.contains(&&*folded(value)) && !is_words(value)
+    // `app$DB_PASSWORD`: what a variable holds.
+    let variable = value.iter().rposition(|byte| *byte == b'$').map_or(&b""[..], |place| &value[place + 1..]);
+    let is_variable = variable.len() >= 2
+        && !variable[0].is_ascii_digit()
+        && variable.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    value.len() >= 5 && !is_variable && !is_placeholder(value) && !USUAL.contains(&&*folded(value)) && !is_words(value)
 }
 
 /// What a generic secret looks like.

@@ -1,6 +1,6 @@
 //! One text, read in chunks: a window of it is looked at, its end is kept for the next, and what was found is told in order.
 
-use super::tell::{Finding, redacted, told};
+use super::tell::{Finding, Span, told};
 use super::{Scanner, Syntax, best};
 use serde::Serialize;
 
@@ -194,9 +194,13 @@ impl<'s> Stream<'s> {
             }
         });
         let found = best(found);
-        let spans: Vec<(usize, usize, String)> =
-            found.iter().map(|found| (found.start, found.end, redacted(found, text))).collect();
-        let mut place = Place { at: 0, line: self.line, column: self.column };
+        let spans = Span::all(&found, text);
+        // The mark of the byte order is no letter of the text.
+        let mark = if self.offset == 0 && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut place = Place { at: mark, line: self.line, column: self.column };
+        let kept = limit.saturating_sub(LOOK_BACK);
+        // The last place that is not behind what is kept: from there, and not from behind it, the beginning of that is counted.
+        let mut counted = place;
         for (number, found) in found.iter().enumerate() {
             let offset = self.offset + found.start as u64;
             if offset < self.told_to {
@@ -204,6 +208,9 @@ impl<'s> Stream<'s> {
             }
             self.told_to = self.offset + found.end as u64;
             place.go(text, found.start);
+            if found.start <= kept {
+                counted = place;
+            }
             if is_allowed(text, found.start, found.end) {
                 self.allowed += 1;
             } else if self.findings.len() == MOST_FINDINGS {
@@ -213,9 +220,8 @@ impl<'s> Stream<'s> {
             }
         }
         if !last {
-            let kept = limit.saturating_sub(LOOK_BACK);
-            place.go(text, kept);
-            (self.line, self.column) = (place.line, place.column);
+            counted.go(text, kept);
+            (self.line, self.column) = (counted.line, counted.column);
             self.buffer.copy_within(kept..self.filled, 0);
             self.filled -= kept;
             self.offset += kept as u64;
@@ -262,6 +268,17 @@ fn is_allowed(text: &[u8], start: usize, end: usize) -> bool {
 
 /// Where a mark begins that allows a finding.
 fn mark_in(line: &[u8]) -> Option<usize> {
-    let of = |allowed: &&[u8]| line.windows(allowed.len()).position(|part| part.eq_ignore_ascii_case(allowed));
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    // A word of its own: `keyward:allowlist` and `keyward:allow-list` are others.
+    let stands_alone = |at: usize, end: usize| {
+        let more = line.get(end).is_some_and(is_word)
+            || line.get(end) == Some(&b'-') && line.get(end + 1).is_some_and(is_word);
+        !more && !line[..at].last().is_some_and(is_word)
+    };
+    let of = |allowed: &&[u8]| {
+        let mut parts = line.windows(allowed.len()).enumerate();
+        let of = parts.find(|(at, part)| part.eq_ignore_ascii_case(allowed) && stands_alone(*at, at + allowed.len()));
+        of.map(|(at, _)| at)
+    };
     ALLOWED.iter().filter_map(of).min()
 }

@@ -56,8 +56,116 @@ pub struct Finding {
     pub secret: Option<String>,
 }
 
+/// Where a finding stands, and what is shown in its place.
+pub(super) struct Span {
+    start: usize,
+    end: usize,
+    /// Up to where nothing is shown: what follows it directly may be the rest of its value.
+    covered: usize,
+    redacted: String,
+}
+
+impl Span {
+    /// The spans of findings, in their order.
+    pub(super) fn all(found: &[Found], text: &[u8]) -> Vec<Self> {
+        let mut to = 0;
+        let of = |found: &Found| {
+            to = covered(found, text).max(to);
+            Self { start: found.start, end: found.end, covered: to, redacted: redacted(found, text) }
+        };
+        found.iter().map(of).collect()
+    }
+}
+
+/// How much of a line is looked at for the end of a value.
+const MOST_REST: usize = 1_000;
+
+/// Up to where a finding's value may go on, where less of it was taken for it.
+fn covered(found: &Found, text: &[u8]) -> usize {
+    let Found { start, end, .. } = *found;
+    let rest = &text[end..text.len().min(end + MOST_REST)];
+    let rest = &rest[..rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len())];
+    match &found.what {
+        What::Rule { name: None, .. } if text[start..end].starts_with(b"-----") => {
+            const END: &[u8] = b"KEY-----";
+            end + rest.windows(END.len()).position(|part| part == END).map_or(rest.len(), |place| place + END.len())
+        }
+        // An `@` that should have been escaped: the last one is what the host stands behind.
+        What::Rule { rule, name: None } if rule.pattern.contains("://") && rest.starts_with(b"@") => {
+            let is_end = |byte: &u8| *byte <= b' ' || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'`');
+            let authority = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
+            end + authority.iter().rposition(|byte| *byte == b'@').unwrap_or(0)
+        }
+        What::Own { .. } | What::Rule { name: None, .. } => end,
+        _ => end + rest_of_value(&text[..start], &text[start..end], rest),
+    }
+}
+
+/// How many bytes behind a value may be the rest of it: up to the quote that closes it, or else to a blank; and what is joined to it.
+fn rest_of_value(before: &[u8], value: &[u8], rest: &[u8]) -> usize {
+    let in_element = before.ends_with(b">") && rest.starts_with(b"</");
+    let in_cdata = before.ends_with(b"[CDATA[") && rest.starts_with(b"]]>");
+    if in_element || in_cdata || rest.first().is_none_or(|byte| *byte <= b' ') {
+        return 0;
+    }
+    // A blank behind a backslash is one of the value.
+    let is_end = |at: &usize| rest[*at] <= b' ' && rest[at - 1] != b'\\';
+    let word = (1..rest.len()).find(is_end).unwrap_or(rest.len());
+    let Some(quote) = opening(before) else { return word };
+    let closes = |at: &usize| {
+        let after = &rest[at + quote.len()..];
+        let escaped = at.checked_sub(1).map_or(value.last(), |last| rest.get(last)) == Some(&b'\\');
+        match quote[0] {
+            b'\\' => {
+                matches!(after, [] | [..=b' ' | b',' | b';' | b')' | b']' | b'}' | b':' | b'>' | b'\\' | b'"', ..])
+            }
+            b'&' | b'%' => true,
+            _ if escaped => false,
+            // Joined to another, or the end of an element.
+            _ => {
+                joined(after).is_some()
+                    || matches!(
+                        after,
+                        [] | [..=b' ' | b',' | b';' | b')' | b']' | b'}' | b':' | b'>', ..] | [b'/', b'>', ..]
+                    )
+            }
+        }
+    };
+    let parts = rest.windows(quote.len()).enumerate();
+    let Some(mut end) = parts.filter(|(_, part)| *part == quote).map(|(at, _)| at).find(closes) else { return word };
+    let mut behind = end + quote.len();
+    while let Some(open) = joined(&rest[behind..]).map(|open| behind + open) {
+        let is_end = |place: &usize| rest[*place] == rest[open] && rest[place - 1] != b'\\';
+        let Some(close) = (open + 1..rest.len()).find(is_end) else { return rest.len() };
+        (end, behind) = (close, close + 1);
+    }
+    end
+}
+
+/// Where the quote is that opens another part of a text, behind the one that closed the last: `"a" + "b"`, `"a" . "b"`, `"a" "b"`.
+fn joined(behind: &[u8]) -> Option<usize> {
+    let blanks = |at: usize| at + behind[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let at = blanks(0);
+    let at = blanks(at + usize::from(matches!(behind.get(at), Some(b'+' | b'.'))));
+    (at > 0 && matches!(behind.get(at), Some(b'"' | b'\'' | b'`'))).then_some(at)
+}
+
+/// The quote in which a value stands that begins behind this, as it is written there.
+fn opening(before: &[u8]) -> Option<&[u8]> {
+    let line = &before[before.len().saturating_sub(MOST_REST)..];
+    let line = &line[line.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1)..];
+    if let Some(written) = [&b"&quot;"[..], b"&#34;", b"%22"].into_iter().find(|quote| line.ends_with(quote)) {
+        return Some(written);
+    }
+    let at = line.iter().rposition(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
+    // One that stands farther before may have been closed.
+    let count = line.iter().filter(|byte| **byte == line[at]).count();
+    let slashes = line[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+    (at + 1 == line.len() || count % 2 == 1).then_some(&line[at - slashes..=at])
+}
+
 /// So much as tells its owner which it is: the prefix, and two letters of what is long.
-pub(super) fn redacted(found: &Found, text: &[u8]) -> String {
+fn redacted(found: &Found, text: &[u8]) -> String {
     if let What::Own { redacted, .. } = &found.what {
         return redacted.clone();
     }
@@ -82,7 +190,7 @@ pub(super) fn redacted(found: &Found, text: &[u8]) -> String {
 pub(super) fn told(
     found: &Found,
     number: usize,
-    spans: &[(usize, usize, String)],
+    spans: &[Span],
     text: &[u8],
     place: Place,
     offset: u64,
@@ -109,7 +217,12 @@ pub(super) fn told(
                 None => format!("known by its form{proof}"),
                 Some(name) => format!("`{name}` is given a value of this form{proof}"),
             };
-            (rule.id, rule.provider, rule.name, rule.confidence, why)
+            // A web token may be public by design, but hardly one that a secret is set to.
+            let confidence = match (rule.check, name) {
+                (Some(Check::Jwt), Some(_)) => rule.confidence.max(Confidence::Medium),
+                _ => rule.confidence,
+            };
+            (rule.id, rule.provider, rule.name, confidence, why)
         }
         What::Generic { kind, name } => {
             let bits = checks::entropy(secret);
@@ -155,7 +268,7 @@ pub(super) fn told(
         column: place.column + 1,
         more_lines: end.line - place.line,
         end_column: end.column + 1,
-        redacted: spans[number].2.clone(),
+        redacted: spans[number].redacted.clone(),
         fingerprint: digest,
         excerpt,
         excerpt_at,
@@ -168,27 +281,27 @@ pub(super) fn told(
 }
 
 /// The part of the line around a finding, with every credential in it redacted, wherever it stands there.
-fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (String, [u32; 2]) {
-    let (start, end, _) = spans[number];
+fn excerpt(number: usize, spans: &[Span], text: &[u8]) -> (String, [u32; 2]) {
+    let Span { start, end, covered, .. } = spans[number];
     let stop = |byte: &u8| *byte == b'\n' || *byte == b'\r';
     let from = text[start.saturating_sub(EXCERPT)..start]
         .iter()
         .rposition(stop)
         .map_or(start.saturating_sub(EXCERPT), |place| start.saturating_sub(EXCERPT) + place + 1);
-    let to = text[end..text.len().min(end + EXCERPT)]
+    let to = text[covered..text.len().min(covered + EXCERPT)]
         .iter()
         .position(stop)
-        .map_or(text.len().min(end + EXCERPT), |place| end + place);
+        .map_or(text.len().min(covered + EXCERPT), |place| covered + place);
     // Behind a block of several lines nothing is shown.
     let to = if text[start..end].contains(&b'\n') { end } else { to };
     let mut out = String::new();
     let mut at = from;
     let mut place = [0, 0];
-    let first = spans.partition_point(|(_, end, _)| *end <= from);
-    let around = spans.iter().enumerate().skip(first).take_while(|(_, (start, ..))| *start < to);
+    let first = spans.partition_point(|span| span.covered <= from);
+    let around = spans.iter().enumerate().skip(first).take_while(|(_, span)| span.start < to);
     let secrets: Vec<(&[u8], &str)> =
-        around.clone().map(|(_, (start, end, redacted))| (&text[*start..*end], redacted.as_str())).collect();
-    for (other, (start, end, redacted)) in around {
+        around.clone().map(|(_, span)| (&text[span.start..span.end], span.redacted.as_str())).collect();
+    for (other, Span { start, covered, redacted, .. }) in around {
         if *start > at {
             out.push_str(&without(&text[at..*start], &secrets));
         }
@@ -196,7 +309,7 @@ fn excerpt(number: usize, spans: &[(usize, usize, String)], text: &[u8]) -> (Str
             place = [out.chars().count() as u32, redacted.chars().count() as u32];
         }
         out.push_str(redacted);
-        at = *end;
+        at = at.max(*covered);
     }
     if at < to {
         out.push_str(&without(&text[at..to], &secrets));

@@ -1,6 +1,7 @@
 //! The rules held to their examples, and streams to what one look at the whole gives.
 
 use super::*;
+use base64ct::{Base64, Encoding as _};
 use proptest::prelude::*;
 
 thread_local! {
@@ -142,5 +143,251 @@ fn an_allow_comment_is_of_its_line_or_alone_of_the_next() {
         let report = stream.end().expect("text");
         let found: Vec<u32> = report.findings.iter().map(|finding| finding.line).collect();
         assert_eq!((found, report.allowed), (lines, allowed), "{text}");
+    }
+}
+
+/// The first example of a rule.
+fn example_of(id: &str) -> String {
+    let number = RULES.iter().position(|rule| rule.id == id).expect(id);
+    example(SAMPLES[number].0[0])
+}
+
+#[test]
+fn places_are_those_of_the_whole_text_however_many_windows_it_has() {
+    // Lines of many lengths, with letters of several bytes: every so often a finding stands just before a window's limit.
+    let secret = example(SAMPLES[0].0[0]);
+    for mark in ["", "\u{feff}"] {
+        let mut text = mark.to_owned();
+        let mut expected = Vec::new();
+        for line in 1..=12_000_u32 {
+            let indent = "é".repeat(line as usize * 7 % 300);
+            if line % 5 == 0 {
+                expected.push((line, indent.chars().count() as u32 + 2));
+                text.push_str(&format!("{indent} {secret}\n"));
+            } else {
+                text.push_str(&format!("{indent}{}\n", "x".repeat(line as usize * 13 % 200)));
+            }
+        }
+        assert!(text.len() > 3 << 20);
+        let found = scanner().scan("x.txt", text.as_bytes()).expect("text");
+        let places: Vec<(u32, u32)> = found.iter().map(|finding| (finding.line, finding.column)).collect();
+        assert_eq!(places.len(), expected.len());
+        assert_eq!(places.iter().zip(&expected).find(|(told, right)| told != right), None);
+    }
+    // The mark of the byte order is no column.
+    let found = scanner().scan("x", format!("\u{feff}{secret} \n").as_bytes()).expect("text");
+    assert_eq!((found[0].line, found[0].column), (1, 1));
+}
+
+#[test]
+fn what_belongs_to_a_value_that_was_cut_short_is_not_shown() {
+    let scanner = scanner();
+    for (path, text) in [
+        ("a.yml", "password: kX9m¦Q2vL7pR4,Tz8w¦Hq3c"),
+        ("a.yml", "password: kX9m¦Q2vL7pR4;Tz8w¦Hq3c"),
+        ("a.properties", "db.password = Xk9m¦2QpLw8vT&Tz8w¦Hq3c"),
+        ("a.ini", "password = kX9m¦Q2vL7pR4)Tz8w¦Hq3c"),
+        ("a.ini", "password = kX9m¦Q2vL7pR4]Tz8w¦Hq3c"),
+        ("a.env", "DB_PASSWORD=kX9m¦Q2vL7pR4\"Tz8w¦Hq3c"),
+        ("a.env", "DB_PASSWORD=kX9m¦Q2vL7pR4'Tz8w¦Hq3c"),
+        ("a.env", "DB_PASSWORD=kX9m¦Q2vL7pR4\\Tz8w¦Hq3c"),
+        ("a.netrc", "machine h login svc password kX9m¦Q2vL7pR4;Tz8w¦Hq3c"),
+        ("a.xml", "<password>kX9m¦Q2vL7pR4]Tz8w¦Hq3c</password>"),
+        ("a.yml", "password: 'kX9m¦Q2vL7pR4''Tz8w¦Hq3c'"),
+        ("a.yml", "password: 'kX9m¦Q2vL7pR4''b Tz8w¦Hq3c'"),
+        ("a.sh", "export DB_PASSWORD='kX9m¦Q2vL7pR4'\"'\"'Tz8w¦Hq3c'"),
+        ("a.js", "password = \"kX9m¦Q2vL7pR4\" + \"Tz8w¦Hq3c\";"),
+        ("a.js", "password = \"kX9m¦Q2vL7pR4\"+'Tz8 \\'w¦Hq3c' + `Tz8w¦Hq3c`;"),
+        ("a.php", "$password = \"kX9m¦Q2vL7pR4\" . \"Tz8w¦Hq3c\";"),
+        ("a.py", "password = \"kX9m¦Q2vL7pR4\" \"Tz8w¦Hq3c\""),
+        ("a.txt", "postgres://svc:Xq7m¦2Wp@Tz8w¦Hq3c@db.acme.io/app"),
+        ("a.sh", "mysql --password=kX9m¦Q2vL7pR4\\ Tz8w¦Hq3c db"),
+        ("a.sh", "cu¦rl -u \"svc:kX9m¦Q2v\\\"Tz8w¦Hq3c\" https://x"),
+        ("a.txt", "Server=db;Password=kX9m¦Q2vL7pR4,Tz8w¦Hq3c;Uid=x"),
+    ] {
+        let text = example(text) + "\n";
+        let found = scanner.scan(path, text.as_bytes()).expect("text");
+        assert_eq!(found.len(), 1, "{text}");
+        let Finding { excerpt, excerpt_at: [at, length], redacted, .. } = &found[0];
+        assert!(!excerpt.contains("Hq3c") && !excerpt.contains("Tz8"), "{text}{excerpt}");
+        let shown: String = excerpt.chars().skip(*at as usize).take(*length as usize).collect();
+        assert_eq!(shown, *redacted, "{text}");
+    }
+    // Behind a true end all is shown.
+    for (path, text, rest) in [
+        ("a.js", "f({ password: 'kX9m¦Q2vL7pR4' }, next)", "…' }, next)"),
+        ("a.json", "{\"password\":\"kX9m¦Q2vL7pR4\",\"user\":\"ada\"}", "…\",\"user\":\"ada\"}"),
+        ("a.json", "\"{\\\"password\\\":\\\"kX9m¦Q2vL7pR4\\\",\\\"user\\\":1}\"", "…\\\",\\\"user\\\":1}\""),
+        ("a.html", "{&quot;password&quot;:&quot;kX9m¦Q2vL7pR4&quot;,&quot;a&quot;:1}", "…&quot;,&quot;a&quot;:1}"),
+        ("a.xml", "<password>kX9m¦Q2vL7pR4</password> <a/>", "…</password> <a/>"),
+        ("a.html", "<x data-password=\"kX9m¦Q2vL7pR4\"/>", "…\"/>"),
+        ("a.txt", "postgres://svc:Xq7m¦2Wp@db.acme.io/app?x=a@b", "…@db.acme.io/app?x=a@b"),
+        ("a.env", "DB_PASSWORD=kX9m¦Q2vL7pR4 # of the test", "… # of the test"),
+        ("a.yml", "- \"DB_PASSWORD=kX9m¦Q2vL7pR4\" # x", "…\" # x"),
+    ] {
+        let text = example(text);
+        let found = scanner.scan(path, text.as_bytes()).expect("text");
+        assert_eq!(found.len(), 1, "{text}");
+        assert!(found[0].excerpt.ends_with(rest), "{text}\n{}", found[0].excerpt);
+    }
+    // A value that is hidden hides nothing of the finding behind it.
+    let text = example("?password=kX9m¦Q2vL7pR4&api_secret=h7Kq¦2mZp9wXc4vBn8tRs&x=1");
+    let found = scanner.scan("a.env", text.as_bytes()).expect("text");
+    assert_eq!(found.len(), 2);
+    for finding in found {
+        let [at, length] = finding.excerpt_at.map(|place| place as usize);
+        assert_eq!(finding.excerpt.chars().skip(at).take(length).collect::<String>(), finding.redacted);
+        assert!(!finding.excerpt.contains("h7Kq2mZp9") && !finding.excerpt.contains("kX9mQ"), "{}", finding.excerpt);
+    }
+}
+
+#[test]
+fn padding_of_base64_is_no_type() {
+    for text in ["api_secret: u8jz¦Pde0IgxLd6GncfBAepfJBd0=\n", "api_secret: u8jz¦Pde0IgxLd6GncfBAepfJBd0=\nx: 'y'\n"]
+    {
+        let text = example(text);
+        let found = scanner().scan("x.yaml", text.as_bytes()).expect("text");
+        assert_eq!(found.iter().map(|finding| finding.length).collect::<Vec<_>>(), [28], "{text}");
+    }
+}
+
+#[test]
+fn private_keys_are_found_however_their_lines_are_joined() {
+    let key = example_of("private-key-rsa");
+    let key = &key[..key.rfind("-----END").expect("an end")];
+    let lines: Vec<&str> = key.trim_end().lines().collect();
+    let prefixed = |prefix: &str| lines.iter().map(|line| format!("{prefix}{line}\n")).collect::<String>();
+    let joined = |between: &str| format!("k = \"{}\"", lines.join(between));
+    for text in [
+        joined("\\n"),
+        joined("\\r\\n"),
+        joined("\\\\n"),
+        joined("\\\\\\\\n"),
+        joined("\\u000a"),
+        joined("&#10;"),
+        joined("\\n\" +\n \""),
+        joined("\\n\"\n  + \""),
+        joined("\\n\" . \""),
+        joined("\\n\" .\n '"),
+        joined("\",\n  \""),
+        joined("\\n\\\n"),
+        joined("\\n").replace('/', "\\/"),
+        prefixed("    "),
+        prefixed("// "),
+        prefixed("# "),
+        prefixed("> "),
+        prefixed("+"),
+        prefixed("-"),
+        prefixed(" * "),
+        lines.join("\r\n"),
+    ] {
+        let found = scanner().scan("x.txt", text.as_bytes()).expect("text");
+        assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["private-key-rsa"], "{text}");
+        let part = |line: &&&str| found[0].excerpt.contains(&line[..12]);
+        assert_eq!(lines[1..].iter().find(part), None, "{}", found[0].excerpt);
+    }
+    // Cut short for a document, with words behind.
+    let text = format!(
+        "{}...\n\nand what else is to be said of this key in the document that shows it, in many a word\n",
+        &key[..60]
+    );
+    assert_eq!(scanner().scan("x.txt", text.as_bytes()).expect("text"), []);
+}
+
+#[test]
+fn what_a_terminal_or_an_escape_puts_before_a_token_is_none_of_it() {
+    let secret = example(SAMPLES[0].0[0]);
+    for before in [
+        "\\x22",
+        "x\\x3d",
+        "a\\0",
+        "a\\012",
+        "\x1b[32m",
+        "\x1b[1;38;5;208m",
+        "\\x1b[32m",
+        "\\033[1;32m",
+        "\\u001b[0m",
+        "\\e[0m",
+    ] {
+        let text = format!("{before}{secret} ");
+        assert_eq!(scanner().scan("x", text.as_bytes()).expect("text").len(), 1, "{text}");
+    }
+    for before in ["a[32m", "x22", "x0", "\\\\q0", "m"] {
+        let text = format!("{before}{secret} ");
+        assert_eq!(scanner().scan("x", text.as_bytes()).expect("text").len(), 0, "{text}");
+    }
+}
+
+#[test]
+fn secrets_of_kubernetes_are_found_as_kubectl_prints_them() {
+    // Under names that speak of nothing: it is the kind of the document that tells.
+    let value = Base64::encode_string(example(SAMPLES[0].0[0]).as_bytes());
+    for text in [
+        format!("apiVersion: v1\nkind: Secret\ndata:\n  gh: {value}\n"),
+        format!("apiVersion: v1\ndata:\n  gh: {value}\nkind: Secret\nmetadata:\n  name: x\n"),
+        format!("kind:   Secret\ndata:\n  gh: \"{value}\"\n"),
+        format!("kind: \"Secret\"\ndata:\n  gh: '{value}' # of the test\n"),
+        format!("kind: 'Secret'\r\ndata: {{gh: {value}}}\r\n"),
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"data\":{{\"user\":\"YWRh\",\"gh\":\"{value}\"}}}}"),
+        format!("{{\n  \"data\": {{\n    \"gh\": \"{value}\"\n  }},\n  \"kind\": \"Secret\"\n}}\n"),
+    ] {
+        let found = scanner().scan("x.yaml", text.as_bytes()).expect("text");
+        let places: Vec<(u64, u32)> = found.iter().map(|finding| (finding.offset, finding.length)).collect();
+        assert_eq!(places, [(text.find(&value).expect("a value") as u64, value.len() as u32)], "{text}");
+    }
+    for text in [
+        format!("kind: SecretStore\ndata:\n  gh: {value}\n"),
+        format!("data:\n  gh: {value}\n---\nkind: Secret\n"),
+        format!("kind: Secret\n---\ndata:\n  gh: {value}\n"),
+    ] {
+        assert_eq!(scanner().scan("x.yaml", text.as_bytes()).expect("text"), [], "{text}");
+    }
+}
+
+#[test]
+fn a_mark_that_allows_is_a_word_of_its_own() {
+    let secret = example(SAMPLES[0].0[0]);
+    for (text, found) in [
+        (format!("{secret} # keyward:allowlist\n"), 1),
+        (format!("{secret} # keyward:allow_list\n"), 1),
+        (format!("{secret} # keyward:allow-list\n"), 1),
+        (format!("{secret} # notkeyward:allow\n"), 1),
+        (format!("{secret} # keyward:allowlist keyward:allow\n"), 0),
+        (format!("{secret} <!--keyward:allow-->\n"), 0),
+        (format!("{secret} /*gitleaks:allow*/\n"), 0),
+    ] {
+        assert_eq!(scanner().scan("x", text.as_bytes()).expect("text").len(), found, "{text}");
+    }
+}
+
+#[test]
+fn a_web_token_that_a_secret_is_set_to_is_more_than_one_somewhere() {
+    let token = example_of("jwt");
+    for (text, confidence) in [
+        (format!("SECRET_TOKEN={token}\n"), Confidence::Medium),
+        (format!("const apiToken = \"{token}\";\n"), Confidence::Medium),
+        (format!("SUPABASE_ANON_KEY={token}\n"), Confidence::Low),
+        (format!("value={token}\n"), Confidence::Low),
+    ] {
+        let found = scanner().scan("x.env", text.as_bytes()).expect("text");
+        assert_eq!(
+            found.iter().map(|finding| (finding.rule, finding.confidence)).collect::<Vec<_>>(),
+            [("jwt", confidence)]
+        );
+    }
+}
+
+#[test]
+fn passwords_of_connection_strings_hold_what_drivers_take() {
+    for (password, found) in [
+        ("Xq7m2Wp#Rt9v", 1),
+        ("Xq7m2Wp$Rt9v", 1),
+        ("Xq7m2Wp^Rt9v", 1),
+        ("Xq7m2Wp!Rt9v", 1),
+        ("app$DB_PASS", 0),
+        ("$DB_PASS", 0),
+    ] {
+        let text = format!("postgres://svc:{password}@db.acme.io/app\n");
+        assert_eq!(scanner().scan("x.txt", text.as_bytes()).expect("text").len(), found, "{text}");
     }
 }

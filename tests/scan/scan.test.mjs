@@ -1,8 +1,9 @@
 // `keyward scan` as a user runs it. Numbers as in ARCHITECTURE.md.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { build } from 'esbuild';
 import * as core from '../../dist/index.js';
@@ -52,6 +53,72 @@ describe('files and folders', () => {
     assert.deepEqual(scan([join(path, 'sub')]).findings.map((f) => f.path), ['private.ok'], 'rules from above hold in a part of the repository');
     assert.equal(scan(['--all', path]).findings.length, 8);
     assert.deepEqual(scan([join(path, 'build')]).findings.map((f) => f.path), ['a.js'], 'what is ignored and named is wanted');
+  });
+
+  test('what git tracks is scanned, whatever .gitignore says; what lies beside it stays ignored', (t) => {
+    const path = repository(t, { 'build/deep/kept.js': stripe(), 'notes.log': stripe() });
+    const lib = repository(t, { '.gitignore': '*.txt\n', 'sub.log': stripe() });
+    writeFileSync(join(lib, 'own.txt'), stripe());
+    git(lib, 'add', '-f', 'own.txt');
+    commit(lib, 'ignored and tracked');
+    git(path, '-c', 'protocol.file.allow=always', 'submodule', 'add', '-q', lib, 'lib');
+    writeFileSync(join(path, '.gitignore'), 'build/\n*.log\n');
+    commit(path, 'ignored from now on');
+    for (const name of ['build/new.js', 'build/deep/new.js', 'new.log', 'lib/new.txt']) writeFileSync(join(path, name), stripe());
+    const { findings, ignored } = scan([path]);
+    assert.deepEqual([findings.map((f) => f.path), ignored], [['build/deep/kept.js', 'lib/own.txt', 'lib/sub.log', 'notes.log'], 4], 'in the submodule its own rules and its own index hold');
+    assert.deepEqual(scan([join(path, 'build', 'deep')]).findings.map((f) => f.path), ['kept.js', 'new.js']);
+    assert.deepEqual(scan(['lib'], { cwd: path }).findings.map((f) => f.path), ['lib/own.txt', 'lib/sub.log']);
+  });
+
+  test('rules of git tell small letters from capitals, unless core.ignorecase says otherwise', (t) => {
+    const path = repository(t, { '.gitignore': 'Secrets.txt\n/Build\n' });
+    mkdirSync(join(path, 'build'));
+    for (const name of ['secrets.txt', 'build/a.js']) writeFileSync(join(path, name), stripe());
+    // Where it is set is a matter of the file system that the repository was made on.
+    git(path, 'config', 'core.ignorecase', 'false');
+    git(path, 'config', '--unset', 'core.ignorecase');
+    assert.deepEqual(scan([path]).findings.map((f) => f.path), ['build/a.js', 'secrets.txt']);
+    git(path, 'config', 'core.ignorecase', 'true');
+    assert.deepEqual(scan([path]).findings, []);
+  });
+
+  test('where git is missing, or a repository is broken, the findings are told and so is what was not looked at', (t) => {
+    const path = repository(t, { '.gitignore': 'out\n', 'a.js': stripe(), '.env.local': 'VITE_API_SECRET=abc\n', 'out/b.js': stripe() });
+    const without = { env: { PATH: folder(t) } };
+    const check = (options, reason) => {
+      const { status, findings, skipped } = scan([path], options);
+      assert.deepEqual([status, findings.map((f) => [f.path, f.rule])], [1, [['.env.local', 'env-not-ignored'], ['.env.local', 'published-variable'], ['a.js', 'stripe-live-secret-key']]]);
+      assert.deepEqual(skipped.map(({ path: of, failed }) => [of, failed]), [['.', true]]);
+      assert.match(skipped[0].why, reason);
+      assert.match(keyward(['scan', path], options).stderr, /^not scanned: \.: files of variables as git knows them: git .+$/m);
+    };
+    check(without, /git could not be started: .*ENOENT/);
+    assert.equal(scan([join(path, 'a.js')], without).status, 1);
+    writeFileSync(join(path, '.git', 'index'), 'no index');
+    check({}, /git ls-files: .*index file/);
+    writeFileSync(join(path, 'a.js'), 'clean');
+    rmSync(join(path, '.env.local'));
+    const { status, findings } = scan([path], without);
+    assert.deepEqual([status, findings], [2, []]);
+    assert.deepEqual([scan(['--no-hygiene', path], without).status, scan(['--no-hygiene', path], without).skipped], [0, []]);
+  });
+
+  test('a path that is named twice, or lies in another, is told once', (t) => {
+    const path = repository(t, { 'm/a.js': stripe(), 'm/.env': 'A=1\n', 'm/image.png': Buffer.from([0, 1, 2]), '.env.old': 'A=1\n', '.gitignore': 'out\n' });
+    git(path, 'rm', '-q', '.env.old');
+    commit(path, 'removed');
+    symlinkSync('nowhere', join(path, 'm', 'dangling'));
+    mkdirSync(join(path, 'out'));
+    writeFileSync(join(path, 'out', 'b.js'), stripe());
+    const told = (...args) => {
+      const { findings, skipped, texts } = scan(args, { cwd: path });
+      return [findings.map((f) => f.path), skipped.map((place) => place.path).sort(), texts];
+    };
+    const once = [['m/.env', 'm/a.js'], ['m/dangling', 'm/image.png'], 3];
+    for (const args of [['m'], ['m', 'm'], ['m', './m/', join(path, 'm')], ['m', 'm/a.js', 'm/.env'], ['m/a.js', 'm']]) assert.deepEqual(told(...args), once, String(args));
+    assert.deepEqual(told('.', '.', 'out'), [['.env.old', 'm/.env', 'm/a.js', 'out/b.js'], once[1], 5]);
+    assert.equal(scan(['.', '.'], { cwd: path }).ignored, 1);
   });
 
   test('28: links, pipes, folders that cannot be read and names with newlines are scanned or named', (t) => {
@@ -153,6 +220,23 @@ describe('files and folders', () => {
     }
   });
 
+  test('what could not be read is said, and ends with 2, where a baseline is written and where little is said', (t) => {
+    const path = repository(t, { a: 'a' });
+    writeFileSync(join(path, 'a'), 'b');
+    commit(path, 'second');
+    const clones = folder(t);
+    git(clones, 'clone', '-q', '--depth', '1', `file://${path}`, 'shallow');
+    const shallow = join(clones, 'shallow');
+    for (const args of [['--quiet'], ['--write-baseline', join(clones, 'known.json')], ['--quiet', '--write-baseline', join(clones, 'known.json')]]) {
+      const { status, stdout, stderr } = keyward(['scan', '--history', ...args, shallow]);
+      assert.deepEqual([status, stdout], [2, ''], String(args));
+      assert.match(stderr, /^not scanned: .*: a shallow clone: .*$/m);
+      assert.equal(stderr.split('\n').length, args.length === 2 ? 3 : 2, stderr);
+    }
+    assert.ok(readFileSync(join(clones, 'known.json'), 'utf8').startsWith('{"version": 1'));
+    assert.deepEqual([keyward(['scan', '--quiet', path]).status, keyward(['scan', '--quiet', path]).stderr], [0, '']);
+  });
+
   test('an allow comment that stands alone is of the next line, and of no other', (t) => {
     const path = folder(t, { 'a.js': `  // keyward:allow: a sample\na("${stripe()}");\nb("${stripe()}");\n`, 'b.html': `<!-- keyward:allow -->\n<p>${stripe()}</p>\n`, 'c.sh': `echo # keyward:allow\nA=${stripe()}\n` });
     const { findings, allowed } = scan([path]);
@@ -191,6 +275,31 @@ describe('files and folders', () => {
     assert.deepEqual([status, findings.map(({ path, line, column }) => [path, line, column])], [1, [['stdin', 2, 7]]]);
     assert.equal(scan(['--stdin'], { input: '' }).status, 0);
     assert.equal(scan(['-'], { input: secret }).status, 1);
+  });
+
+  test('paths beside the standard input are refused', (t) => {
+    const path = folder(t, { a: stripe() });
+    for (const args of [['--stdin', 'a'], ['-', 'a'], ['a', '-'], ['--staged', '-'], ['--history', '-']]) {
+      const { status, stdout, stderr } = keyward(['scan', ...args], { cwd: path, input: 'hi' });
+      assert.deepEqual([status, stdout], [2, ''], String(args));
+      assert.match(stderr, /the standard input is scanned alone: scan .* by another call|exclude one another/, String(args));
+    }
+    assert.equal(scan(['--stdin', '-'], { cwd: path, input: 'hi' }).status, 0);
+  });
+
+  test('a pipe that is named is read as the standard input is; a device is refused', (t) => {
+    const path = folder(t, { 'secret.txt': `line\nTOKEN=${stripe()}` });
+    execFileSync('mkfifo', [join(path, 'pipe')]);
+    const read = (command) => {
+      const { status, stdout } = spawnSync('bash', ['-c', command, 'bash', process.execPath, cli], { cwd: path, encoding: 'utf8' });
+      return [status, JSON.parse(stdout).findings.map((f) => [f.path, f.line, f.column])];
+    };
+    assert.deepEqual(read('cat secret.txt > pipe & "$1" "$2" scan --json pipe'), [1, [['pipe', 2, 7]]]);
+    const [status, [[name, ...at]]] = read('"$1" "$2" scan --json <(cat secret.txt)');
+    assert.deepEqual([status, at], [1, [2, 7]]);
+    assert.match(name, /^\/dev\/fd\/\d+$/);
+    const device = keyward(['scan', '/dev/null']);
+    assert.deepEqual([device.status, device.stderr], [2, 'keyward: /dev/null is no file, folder or pipe: … | keyward scan - scans what it gives\n']);
   });
 
   test('many files are scanned by threads, and nothing is told twice or lost', (t) => {
@@ -270,6 +379,17 @@ describe('a repository', () => {
     assert.deepEqual(scan(['--history', path]).findings.map((f) => [f.path, f.in_head]).sort(), [['c', false], ['evil', true], ['new\nline', true]]);
   });
 
+  test('--history of a file, and of a path that is there no longer', (t) => {
+    const path = repository(t, { 'src/a[1].js': stripe(), 'src/a1.js': stripe(), 'gone/deep/b.js': stripe(), 'c.js': stripe() });
+    git(path, 'rm', '-rq', 'gone', 'c.js');
+    commit(path, 'removed');
+    const paths = (name, cwd = path) => scan(['--history', name], { cwd }).findings.map((f) => f.path);
+    assert.deepEqual([paths('src/a[1].js'), paths('c.js'), paths('gone'), paths('gone/deep/b.js')], [['src/a[1].js'], ['c.js'], ['gone/deep/b.js'], ['gone/deep/b.js']]);
+    assert.deepEqual([paths('../c.js', join(path, 'src')), paths(join(path, 'c.js'), tmpdir())], [['c.js'], ['c.js']]);
+    const { status, stdout, stderr } = keyward(['scan', '--history', 'never.js'], { cwd: path });
+    assert.deepEqual([status, stdout, stderr], [2, '', 'keyward: there is no never.js, and none in the history\n']);
+  });
+
   test('28: shallow clones, bare ones, submodules and an empty repository are scanned or named', (t) => {
     const inner = repository(t, { x: stripe() });
     const path = repository(t, { a: stripe() });
@@ -306,6 +426,7 @@ describe('a repository', () => {
     writeFileSync(join(path, '.env'), 'A=1\n');
     git(path, 'add', '-f', '.env');
     assert.deepEqual(scan(['--staged'], { cwd: path }).findings.map((f) => f.rule), ['env-committed']);
+    assert.deepEqual(scan(['--staged', '--no-hygiene'], { cwd: path }).findings, []);
   });
 
   test('the hook keeps a secret out of a commit, keeps what it did before, and goes again', (t) => {
@@ -325,6 +446,34 @@ describe('a repository', () => {
     assert.equal(readFileSync(join(path, 'ran'), 'utf8'), '', 'what was there still runs');
     assert.match(keyward(['hook', 'uninstall'], { cwd: path }).stdout, /no longer scans/);
     assert.equal(readFileSync(hook, 'utf8'), '#!/bin/sh\ntouch ran\n');
+  });
+
+  test('with husky the hook goes into the file that stays, not into the folder that husky makes anew', (t) => {
+    const path = repository(t, { 'package.json': '{}', 'sub/a': 'a' });
+    // As husky 9 leaves it: hooks of its own, made anew by each npm install, run what lies beside their folder.
+    mkdirSync(join(path, '.husky', '_'), { recursive: true });
+    const generated = '#!/usr/bin/env sh\nh=$(dirname "$(dirname "$0")")/pre-commit\n[ ! -f "$h" ] || sh -e "$h" "$@"\n';
+    writeFileSync(join(path, '.husky', '_', 'pre-commit'), generated, { mode: 0o755 });
+    git(path, 'config', 'core.hooksPath', '.husky/_');
+    const hook = join(path, '.husky', 'pre-commit');
+    mkdirSync(join(path, 'node_modules', '.bin'), { recursive: true });
+    symlinkSync(cli, join(path, 'node_modules', '.bin', 'keyward'));
+    writeFileSync(join(path, '.gitignore'), 'node_modules\nran\n.husky\n');
+    for (const [before, cwd] of [[undefined, path], ['touch ran\n', path], ['#!/bin/sh\ntouch ran\n', join(path, 'sub')]]) {
+      if (before !== undefined) writeFileSync(hook, before);
+      assert.match(keyward(['hook', 'install'], { cwd }).stdout, /\.husky\/pre-commit now scans what is staged/);
+      assert.match(keyward(['hook', 'install'], { cwd }).stdout, /scans already/);
+      writeFileSync(join(path, 'a.js'), `k("${stripe()}")`);
+      git(path, 'add', '-A');
+      assert.throws(() => git(path, 'commit', '-q', '-m', 'oops'), /the commit is stopped/);
+      writeFileSync(join(path, 'a.js'), `k("${random(3)}")`);
+      rmSync(join(path, 'ran'), { force: true });
+      commit(path, 'fine');
+      assert.equal(existsSync(join(path, 'ran')), before !== undefined);
+      assert.match(keyward(['hook', 'uninstall'], { cwd }).stdout, /no longer scans/);
+      assert.equal(existsSync(hook) ? readFileSync(hook, 'utf8') : undefined, before);
+    }
+    assert.equal(readFileSync(join(path, '.husky', '_', 'pre-commit'), 'utf8'), generated);
   });
 
   test('a hook that finds no command stops the commit, says what to install, and asks no network', (t) => {
@@ -367,8 +516,28 @@ describe('habits', () => {
     assert.deepEqual(rules('in/.env'), [['published-variable', 'in/.env', 1]]);
     assert.deepEqual(rules('out/.env'), [['env-committed', 'out/.env', 1]]);
     assert.deepEqual(scan(['--no-hygiene', '.env.local'], { cwd: path }).findings, []);
+    const link = join(folder(t), 'link');
+    symlinkSync(path, link);
+    assert.deepEqual(scan(['link/out'], { cwd: dirname(link) }).findings.map((f) => f.rule), ['env-committed'], 'by whatever way one comes to it');
     const alone = folder(t, { '.env': 'A=1\n' });
     assert.deepEqual(scan(['.env'], { cwd: alone }).findings, [], 'no repository, nothing to ignore it');
+  });
+
+  test('a file of variables that git ignores by a rule of its user, or of the repository that a linked work tree is of, is ignored', (t) => {
+    const path = repository(t, { a: 'a' });
+    const [linked, home] = [join(folder(t), 'linked'), folder(t, { excludes: '.env\n' })];
+    git(path, 'worktree', 'add', '-q', linked);
+    writeFileSync(join(path, '.git', 'info', 'exclude'), '.env.local\n');
+    for (const name of ['.env', '.env.local', '.env.new']) writeFileSync(join(linked, name), `A=${stripe()}\n`);
+    git(path, 'config', 'core.excludesFile', join(home, 'excludes'));
+    const { findings, ignored } = scan([linked]);
+    assert.deepEqual([findings.filter((f) => f.rule === 'env-not-ignored').map((f) => f.path), ignored], [['.env.new'], 1]);
+    const inner = repository(t, { a: 'a' });
+    git(linked, '-c', 'protocol.file.allow=always', 'submodule', 'add', '-q', inner, 'inner');
+    git(join(linked, 'inner'), 'config', 'core.excludesFile', join(home, 'excludes'));
+    for (const name of ['.env', '.env.new']) writeFileSync(join(linked, 'inner', name), 'A=1\n');
+    assert.deepEqual(scan([linked]).findings.filter((f) => f.rule === 'env-not-ignored').map((f) => f.path), ['.env.new', 'inner/.env.new'], 'a submodule asks its own');
+    assert.deepEqual(scan(['.env'], { cwd: linked }).findings.map((f) => f.rule), ['stripe-live-secret-key']);
   });
 
   test('names of secrets that code has a bundler publish are told once, where they stand', (t) => {
@@ -407,6 +576,52 @@ describe('a built front end', () => {
     // A map that is none is a file like others.
     writeFileSync(join(path, 'broken.js.map'), `{"version": 3, "x": "${secret}"`);
     assert.deepEqual(scan(['--bundle', path]).findings.map((f) => f.path), ['broken.js.map', 'src/pay.ts']);
+  });
+
+  test('--bundle reads source maps that are part of the file', (t) => {
+    const secret = stripe();
+    const map = JSON.stringify({ version: 3, sources: ['webpack:///./src/pay.ts'], sourcesContent: [`// 100 % ours\nconst key = "${secret}";\n`], names: [], mappings: '' });
+    const base64 = Buffer.from(map).toString('base64');
+    const file = {
+      plain: `a();\n//# sourceMappingURL=data:application/json;base64,${base64}\n`, charset: `a();\n//# sourceMappingURL=data:application/json;charset=utf-8;base64,${base64}`,
+      escaped: `a();\n//# sourceMappingURL=data:application/json,${encodeURIComponent(map)}\n`, raw: `"ü";\n//# sourceMappingURL=data:application/json;charset=utf-8,${map}\n`,
+      evaluated: `eval("a();\\n//# sourceMappingURL=data:application/json;charset=utf-8;base64,${base64}\\n//# sourceURL=webpack-internal:///1\\n");\nb();\n`,
+      trailer: `a();\n//# sourceMappingURL=data:application/json;base64,${base64}\n//# debugId=1\n`,
+      line: `a{}/*# sourceMappingURL=data:application/json,${encodeURIComponent(map)}*/b{}\n`,
+      css: `a{}\n/*# sourceMappingURL=data:application/json;base64,${base64} */\n`,
+    };
+    for (const [name, text] of Object.entries(file)) {
+      const of = text.startsWith('a{') ? 'a.css' : 'a.js';
+      const { status, findings, skipped } = scan(['--bundle', folder(t, { [of]: text })]);
+      assert.deepEqual([status, findings.map((f) => [f.path, f.original]), skipped], [1, [[of, { path: 'src/pay.ts', line: 2, column: 14 }]], []], name);
+    }
+    // What only speaks of such maps has none.
+    const { status, skipped } = scan(['--bundle', folder(t, { 'loader.js': 'c = "/*# sourceMappingURL=data:application/json;base64,".concat(btoa(m), " */");\nd();\n' })]);
+    assert.deepEqual([status, skipped], [0, []]);
+  });
+
+  test('--bundle goes on where one file is odd, and tells what it could not read', (t) => {
+    const secret = stripe();
+    const map = (more) => JSON.stringify({ version: 3, sources: ['x.ts'], names: [], mappings: 'AAAA', ...more });
+    const path = folder(t, {
+      'fifo.js': `k("${stripe()}");\n`, 'good.js': `k("${stripe()}");\n`, 'locked.js': 'a();', 'locked.js.map': map(),
+      'zz.js': `k("${stripe()}");\n//# sourceMappingURL=data:application/json,%zz\n`, 'number.js.map': map({ sources: ['x.ts', 'y.ts'], sourcesContent: [123, `"${stripe()}"`] }),
+      'odd.js': `k("${stripe()}");\n`, 'odd.js.map': map({ mappings: 5 }), 'surrogate.js.map': map({ sources: ['\ud800.js'], sourcesContent: [`"${secret}"`] }),
+      'scheme.js': `k("${stripe()}");\n`, 'scheme.js.map': map({ sources: ['webpack:///'] }), 'nameless.js.map': map({ sources: [null], sourcesContent: [`"${stripe()}"`] }),
+    });
+    execFileSync('mkfifo', [join(path, 'fifo.js.map')]);
+    chmodSync(join(path, 'locked.js.map'), 0);
+    const asRoot = process.getuid() === 0;
+    const { status, findings, skipped } = scan(['--bundle', path]);
+    assert.equal(status, 1);
+    assert.deepEqual(findings.map((f) => [f.path, f.original?.path]), [
+      ['fifo.js', undefined], ['good.js', undefined], ['nameless.js.map', undefined], ['number.js.map', 'y.ts'], ['odd.js', undefined], ['scheme.js', undefined], ['surrogate.js.map', '\ud800.js'], ['zz.js', undefined],
+    ]);
+    assert.deepEqual(skipped.map(({ path: of, why, failed }) => [of, why, failed]).sort(), [
+      ['fifo.js.map', 'a pipe', undefined], ...(asRoot ? [] : [['locked.js.map', 'EACCES', true]]), ['number.js.map', 'what it holds of x.ts is no text', true], ['zz.js', 'its inline source map: URI malformed', true],
+    ]);
+    const { runs: [{ results }] } = JSON.parse(keyward(['scan', '--bundle', '--sarif', path]).stdout);
+    assert.ok(results.some(({ locations }) => locations[0].physicalLocation.artifactLocation.uri === '%EF%BF%BD.js'));
   });
 });
 

@@ -1,5 +1,6 @@
 /** What a repository holds besides its files: what is staged, and every version that ever was. */
 import { spawn, spawnSync } from 'node:child_process';
+import { basename, dirname, resolve } from 'node:path';
 
 /** Where a blob came in. */
 export interface Commit {
@@ -47,8 +48,29 @@ export function staged(repository: string, take: (version: Version, before: stri
   }
 }
 
-/** Whether git ignores a path that it does not know. */
-export const isIgnored = (repository: string, path: string) => spawnSync('git', ['-C', repository, 'check-ignore', '-q', '--', path]).status === 0;
+/** Whether git ignores a file that it does not know: by every rule that it knows of, in the repository that the file's folder is of. */
+export const isIgnored = (path: string) => spawnSync('git', ['-C', dirname(path), 'check-ignore', '-q', '--', basename(path)]).status === 0;
+
+/** What git answers, or nothing where it is not there or refuses. */
+function asked(repository: string, ...args: string[]): string | undefined {
+  try {
+    return git(repository, ...args);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How git ignores in the part of a work tree that `folder` is; what is not known where git is not there is left out. */
+export function ignoring(folder: string): { ignorecase: boolean; exclude?: string; tracked: string[] } {
+  const exclude = asked(folder, 'rev-parse', '--git-path', 'info/exclude')?.replace(/\r?\n$/, '');
+  return {
+    ignorecase: asked(folder, 'config', '--type=bool', '--get', 'core.ignorecase')?.trim() === 'true',
+    // Linked work trees have the one of their repository.
+    ...(exclude ? { exclude: resolve(folder, exclude) } : {}),
+    // What rules match and git tracks all the same: with them, it ignores only what it does not know.
+    tracked: asked(folder, 'ls-files', '-z', '--cached', '--ignored', '--exclude-standard')?.split('\0').filter(Boolean) ?? [],
+  };
+}
 
 /** The top of the repository, for a folder in it; the folder itself where there are no files, as in a bare one. */
 export function topOf(folder: string): string {
@@ -68,12 +90,12 @@ export function blobsOf(repository: string, commit: string): Version[] {
 }
 
 /**
- * Every blob of every branch and tag once, with the commit that brought it in: the oldest first; of files in these folders, where
- * some are named. Read as git prints it, so that a long history needs no room.
+ * Every blob of every branch and tag once, with the commit that brought it in: the oldest first; of these files and folders,
+ * where some are named. Read as git prints it, so that a long history needs no room.
  */
 export async function history(repository: string, within: string[], take: (version: Version) => void, other: (path: string, what: string) => void): Promise<void> {
   const format = '%x01%H%x00%an <%ae>%x00%aI';
-  const child = spawn('git', ['-C', repository, 'log', '--all', '--date-order', '--reverse', '--raw', '-z', '-m', '--root', '--no-renames', '--no-abbrev', `--format=${format}`, ...(within.length > 0 ? ['--', ...within] : [])]);
+  const child = spawn('git', ['-C', repository, '--literal-pathspecs', 'log', '--all', '--date-order', '--reverse', '--raw', '-z', '-m', '--root', '--no-renames', '--no-abbrev', `--format=${format}`, ...(within.length > 0 ? ['--', ...within] : [])]);
   let problem = '';
   child.stderr.on('data', (text) => (problem += text));
   const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));

@@ -1,6 +1,6 @@
 /** `keyward scan`: what is asked, what is looked at, what is told. */
-import { existsSync, readSync, realpathSync, writeFileSync } from 'node:fs';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { existsSync, openSync, readSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import type { Keyward } from '../../client/index.js';
 import { connect } from '../connection.js';
 import { Baseline } from './baseline.js';
@@ -10,7 +10,7 @@ import type { Finding, Outcome } from './engine.js';
 import { type Version, blobsOf, git, hasCommits, history, isIgnored, isShallow, staged, topOf } from './git.js';
 import { beginsAsText, isExample, onceCommitted, published, unignored } from './hygiene.js';
 import { BATCH, Pool } from './pool.js';
-import { type Located, type Scan, json, painter, plural, sarif, size, summary, text } from './report.js';
+import { type Located, type Scan, failures, json, painter, plural, sarif, size, summary, text } from './report.js';
 import { type Skipped, holdsVariables, repositoryOf, walk } from './tree.js';
 
 /** What the command line says. */
@@ -79,8 +79,21 @@ function nameOf(given: string, inner: string): string {
 
 /** Scans files and folders. */
 async function files(paths: string[], { all = false, bundle = false, hygiene }: Options, pool: Pool, scan: Collected) {
+  const places = new Set<string>();
   for (const path of paths) {
-    if (!existsSync(path)) throw new Misuse(`there is no ${path}`);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) throw new Misuse(`there is no ${path}`);
+    if (stat.isFIFO()) {
+      // It gives what it has once.
+      const pipe = `pipe ${stat.dev} ${stat.ino}`;
+      if (!places.has(pipe)) input(pool, scan, path);
+      places.add(pipe);
+      continue;
+    }
+    if (!stat.isFile() && !stat.isDirectory()) throw new Misuse(`${path} is no file, folder or pipe: … | keyward scan - scans what it gives`);
+    // Of paths that overlap, each file is looked at once.
+    const top = realpathSync(path);
+    const first = (inner: string, kind = '') => paths.length === 1 || places.size < places.add(kind + join(top, inner)).size;
     const variables: Variables[] = [];
     const listed: [string, string][] = [];
     let started = false;
@@ -91,27 +104,29 @@ async function files(paths: string[], { all = false, bundle = false, hygiene }: 
     };
     walk(path, {
       file(file, inner) {
+        if (!first(inner)) return;
         listed.push([file, named(inner)]);
         // A few are scanned here and now; many by threads, while the rest is listed.
         if (listed.length < (started ? BATCH : MANY) || bundle) return;
         started = true;
         hand();
       },
-      variables: (file, inner, ignored) => variables.push([file, named(inner), ignored]),
-      skipped: (place) => scan.skipped.push({ ...place, path: named(place.path) }),
-      ignored: () => (scan.ignored += 1),
+      variables: (file, inner, ignored) => first(inner, 'variables ') && variables.push([file, named(inner), ignored]),
+      skipped: (place) => first(place.path, 'skipped ') && scan.skipped.push({ ...place, path: named(place.path) }),
+      ignored: (inner) => first(inner, 'ignored ') && (scan.ignored += 1),
     }, { all: all || bundle });
     if (started) hand();
     else if (listed.length > 0) {
       const engine = pool.engine();
       const origins: Found[] = [];
       for (const [file, name] of listed) {
-        const inner = bundle && name.endsWith('.map') ? sources(file, name, engine) : undefined;
+        const carried = bundle ? sources(file, name, engine) : undefined;
         const outcome = engine.file(file, name);
         scan.count(outcome);
         // What the map holds is told where it comes from, and not once more as a line of the map.
-        scan.take(name, inner === undefined ? outcome : { ...outcome, findings: [] });
-        origins.push(...(inner ?? []));
+        scan.take(name, carried === undefined ? outcome : { ...outcome, findings: outcome.findings.filter((finding) => !carried.covers({ ...finding, path: name })) });
+        scan.skipped.push(...(carried?.skipped ?? []));
+        origins.push(...(carried?.findings ?? []));
       }
       if (bundle) {
         scan.findings = traced(scan.findings, (name) => resolve(name));
@@ -120,7 +135,7 @@ async function files(paths: string[], { all = false, bundle = false, hygiene }: 
         scan.findings.push(...origins.filter(({ fingerprint }) => !told.has(fingerprint)));
       }
     }
-    if (hygiene && !bundle) habits(resolve(path), variables, scan);
+    if (hygiene && !bundle) habits(top, variables, scan, first);
   }
 }
 
@@ -128,22 +143,35 @@ async function files(paths: string[], { all = false, bundle = false, hygiene }: 
 type Variables = [path: string, name: string, ignored: boolean | undefined];
 
 /** What is unsafe about files of variables. */
-function habits(root: string, variables: Variables[], scan: Collected) {
+function habits(root: string, variables: Variables[], scan: Collected, first: (inner: string, kind: string) => boolean) {
   const repository = repositoryOf(root);
   const inRepository = (path: string) => relative(repository ?? root, path).split(sep).join('/');
-  const known = repository === undefined ? new Set<string>() : new Set(git(repository, 'ls-files', '-z').split('\0'));
+  const ofTop = root === repository;
+  /** What git says, if it can: without it, the scan is still worth its findings. */
+  const answer = <T>(ask: (repository: string) => T): T | undefined => {
+    if (repository === undefined) return undefined;
+    try {
+      return ask(repository);
+    } catch (error) {
+      const place = { path: nameOf(repository, '') || '.', why: `files of variables as git knows them: ${(error as Error).message.replace(/\s+/g, ' ')}`, failed: true };
+      if (!scan.skipped.some(({ path, why }) => path === place.path && why === place.why)) scan.skipped.push(place);
+      return undefined;
+    }
+  };
+  const tracked = ofTop || variables.length > 0 ? answer((of) => new Set(git(of, 'ls-files', '-z').split('\0'))) : undefined;
   for (const [path, name, ignored] of variables) {
     if (!beginsAsText(path)) continue;
-    if (repository !== undefined) scan.findings.push(...unignored(name, known.has(inRepository(path)), ignored ?? isIgnored(repository, path)));
+    const isKnown = tracked !== undefined || ignored !== undefined;
+    if (repository !== undefined && isKnown) scan.findings.push(...unignored(name, tracked?.has(inRepository(path)) === true, ignored || isIgnored(path)));
     scan.findings.push(...published(path, name));
   }
-  if (repository === undefined || resolve(root) !== resolve(repository) || !hasCommits(repository)) return;
-  const once = git(repository, 'log', '--all', '--diff-filter=A', '--name-only', '-z', '--format=%x01%H%x00%an <%ae>%x00%aI', '--', '.env', '.env.*', '**/.env', '**/.env.*').split('\x01').slice(1);
-  for (const entry of once) {
+  if (tracked === undefined || !ofTop || !hasCommits(repository) || !first('', 'once ')) return;
+  const once = answer((of) => git(of, 'log', '--all', '--diff-filter=A', '--name-only', '-z', '--format=%x01%H%x00%an <%ae>%x00%aI', '--', '.env', '.env.*', '**/.env', '**/.env.*').split('\x01').slice(1));
+  for (const entry of once ?? []) {
     const [id = '', author = '', date = '', ...paths] = entry.split('\0').map((part) => part.replace(/^\n+/, ''));
     for (const path of paths) {
       const file = path.split('/').pop() ?? '';
-      if (holdsVariables(file) && !isExample(file) && !known.has(path)) scan.findings.push(onceCommitted(path, { id, author, date: date.trim() }));
+      if (holdsVariables(file) && !isExample(file) && !tracked.has(path)) scan.findings.push(onceCommitted(path, { id, author, date: date.trim() }));
     }
   }
 }
@@ -156,7 +184,7 @@ async function inTurn<T, R>(of: T[], each: (one: T) => Promise<R>): Promise<R[]>
 }
 
 /** Scans what is staged: what the commit would bring, not what HEAD has already. */
-async function stagedFiles(repository: string, pool: Pool, scan: Collected) {
+async function stagedFiles(repository: string, hygiene: boolean, pool: Pool, scan: Collected) {
   const engine = pool.engine();
   const blobs = new Blobs(repository);
   const versions: [Version, string | undefined][] = [];
@@ -176,14 +204,15 @@ async function stagedFiles(repository: string, pool: Pool, scan: Collected) {
     scan.take(path, outcome);
   }
   blobs.close();
+  if (!hygiene) return;
   // A file of variables on its way into the history.
   for (const [{ path }] of versions) {
     if (holdsVariables(path.split('/').pop() ?? '')) scan.findings.push(...unignored(path, true, false));
   }
 }
 
-/** Scans every version of every file, each once. */
-async function allVersions(repository: string, within: string[], pool: Pool, scan: Collected) {
+/** Scans every version of every file, each once; answers how many there are. */
+async function allVersions(repository: string, within: string[], pool: Pool, scan: Collected): Promise<number> {
   if (isShallow(repository)) scan.skipped.push({ path: repository, why: 'a shallow clone: commits before its edge are not here; git fetch --unshallow brings them', failed: true });
   const pending: Version[] = [];
   const byFinding = new Map<string, Found>();
@@ -225,17 +254,26 @@ async function allVersions(repository: string, within: string[], pool: Pool, sca
   const stands = ({ fingerprint }: Found) => [...(holders.get(fingerprint) ?? [])].some((blob) => standing.has(blob));
   const found = [...byFinding.entries()].sort((a, b) => (places.get(a[0]) ?? 0) - (places.get(b[0]) ?? 0));
   scan.findings.push(...found.map(([, finding]) => ({ ...finding, in_head: stands(finding) })));
+  return order;
 }
 
-/** Scans the standard input, as it comes. */
-function input(pool: Pool, scan: Collected) {
-  const reader = pool.engine().begin('stdin');
+/** Scans the standard input, or a pipe that has a name, as it comes. */
+function input(pool: Pool, scan: Collected, pipe?: string) {
+  const name = pipe ?? 'stdin';
+  let from = 0;
+  try {
+    if (pipe !== undefined) from = openSync(pipe, 'r');
+  } catch (error) {
+    scan.skipped.push({ path: name, why: (error as NodeJS.ErrnoException).code ?? String(error), failed: true });
+    return;
+  }
+  const reader = pool.engine().begin(name);
   const chunk = Buffer.alloc(1 << 16);
   let bytes = 0;
   for (;;) {
     let count = 0;
     try {
-      count = readSync(0, chunk, 0, chunk.length, null);
+      count = readSync(from, chunk, 0, chunk.length, null);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EAGAIN') continue;
@@ -244,13 +282,13 @@ function input(pool: Pool, scan: Collected) {
     if (count === 0) break;
     bytes += count;
     if (!reader.push(chunk.subarray(0, count))) {
-      scan.skipped.push({ path: 'stdin', why: 'no text' });
+      scan.skipped.push({ path: name, why: 'no text' });
       return;
     }
   }
   const outcome = reader.end();
   scan.count({ ...outcome, bytes });
-  scan.take('stdin', outcome);
+  scan.take(name, outcome);
 }
 
 /** A bar on the terminal, as long as it lasts. */
@@ -300,8 +338,11 @@ export async function bundled(folder: string): Promise<Located[]> {
 /** Runs a scan and answers the exit code: 0 clean, 1 findings, 2 could not scan all. */
 export async function run(paths: string[], options: Options, version: string): Promise<number> {
   const started = performance.now();
-  const modes = [options.staged, options.history, options.bundle, options.stdin].filter(Boolean).length;
+  const fromInput = options.stdin || paths.includes('-');
+  const modes = [options.staged, options.history, options.bundle, fromInput].filter(Boolean).length;
   if (modes > 1) throw new Misuse('--staged, --history, --bundle and --stdin exclude one another');
+  const beside = paths.filter((path) => path !== '-');
+  if (fromInput && beside.length > 0) throw new Misuse(`the standard input is scanned alone: scan ${beside.join(' ')} by another call`);
   if (options.json && options.sarif) throw new Misuse('--json and --sarif exclude one another');
   if (options.baseline && options.writeBaseline) throw new Misuse('--baseline reads a baseline and --write-baseline makes one: one of them');
   // Before anything is read: a report that cannot be sent is told at once.
@@ -316,22 +357,25 @@ export async function run(paths: string[], options: Options, version: string): P
   const [place = '.'] = paths;
   // What paths are told from: here, or, of a repository's versions, its top.
   let root = '.';
-  const repository = () => {
+  const repository = (folder: string) => {
     try {
-      git(place, 'rev-parse', '--git-dir');
+      git(folder, 'rev-parse', '--git-dir');
     } catch (error) {
       throw new Misuse(`${place} is in no git repository: ${(error as Error).message}`);
     }
-    return (root = topOf(place));
+    return (root = topOf(folder));
   };
   try {
-    if (options.stdin || place === '-') input(pool, scan);
-    else if (options.staged) await stagedFiles(repository(), pool, scan);
+    if (fromInput) input(pool, scan);
+    else if (options.staged) await stagedFiles(repository(place), hygiene, pool, scan);
     else if (options.history) {
-      const top = repository();
-      // A folder of the repository: what ever was in it.
-      const inner = relative(realpathSync(top), realpathSync(place)).split(sep).join('/');
-      await allVersions(top, inner === '' ? [] : [inner], pool, scan);
+      // A file or folder of the repository, there or no longer there: what ever was in it.
+      let folder = resolve(place);
+      while (!statSync(folder, { throwIfNoEntry: false })?.isDirectory() && dirname(folder) !== folder) folder = dirname(folder);
+      const top = repository(folder);
+      const inner = relative(realpathSync(top), join(realpathSync(folder), relative(folder, resolve(place)))).split(sep).join('/');
+      const versions = await allVersions(top, inner === '' ? [] : [inner], pool, scan);
+      if (versions === 0 && !existsSync(place)) throw new Misuse(`there is no ${place}, and none in the history`);
     } else await files(paths.length > 0 ? paths : ['.'], options, pool, scan);
   } finally {
     await pool.end();
@@ -348,7 +392,8 @@ export async function run(paths: string[], options: Options, version: string): P
   if (options.writeBaseline) {
     Baseline.write(options.writeBaseline, scan.findings, root);
     if (!options.quiet) process.stderr.write(`${plural(scan.findings.length, 'finding')} written to ${options.writeBaseline}; --baseline ${options.writeBaseline} leaves them out from now on\n`);
-    return 0;
+    process.stderr.write(failures(scan));
+    return scan.skipped.some((place) => place.failed) ? 2 : 0;
   }
   if (known) {
     const all = scan.findings.length;
@@ -363,6 +408,7 @@ export async function run(paths: string[], options: Options, version: string): P
   const out = machine ?? text(scan, painter(process.stdout));
   if (options.output) writeFileSync(options.output, out);
   else process.stdout.write(out);
-  if (!options.quiet) process.stderr.write(reported + summary(scan, painter(process.stderr), { verbose: options.verbose === true }));
+  // Findings only: but what nobody looked at is not free of them.
+  process.stderr.write(options.quiet ? failures(scan) : reported + summary(scan, painter(process.stderr), { verbose: options.verbose === true }));
   return scan.findings.length > 0 ? 1 : scan.skipped.some((place) => place.failed) ? 2 : 0;
 }

@@ -82,6 +82,11 @@ export function text(scan: Scan, paint: ReturnType<typeof painter>): string {
   return blocks.map((block) => `${block}\n\n`).join('');
 }
 
+const unscanned = ({ path, why }: Skipped) => `not scanned: ${shown(path)}: ${why}\n`;
+
+/** What could not be scanned, for whoever asks for nothing else. */
+export const failures = ({ skipped }: Scan) => skipped.filter((place) => place.failed).map(unscanned).join('');
+
 /** The last lines: what was scanned, what was not, what to do. */
 export function summary(scan: Scan, paint: ReturnType<typeof painter>, { verbose = false } = {}): string {
   const { findings, skipped, ignored, allowed, baseline, more } = scan;
@@ -95,7 +100,7 @@ export function summary(scan: Scan, paint: ReturnType<typeof painter>, { verbose
   ].filter(Boolean);
   if (asides.length > 0) lines.push(asides.join(', '));
   const told = verbose ? skipped : failed;
-  for (const { path, why } of told) lines.push(`not scanned: ${shown(path)}: ${why}`);
+  for (const place of told) lines.push(unscanned(place).trimEnd());
   if (!verbose && skipped.length > failed.length) lines.push(`not scanned: ${tally(skipped.filter((place) => !place.failed))} (--verbose names them)`);
   if (findings.length > 0) lines.push('A secret that stood where others can read it is known: revoke it first, then take it out. A line that is none: end it with keyward:allow, or put that alone on the line before.');
   return `${lines.join('\n')}\n`;
@@ -113,8 +118,8 @@ export const json = (scan: Scan) => `${JSON.stringify(scan, null, 2)}\n`;
 
 const LEVELS = { high: 'error', medium: 'warning', low: 'note' } as const;
 const RANKS = { high: 95, medium: 60, low: 20 } as const;
-/** A path as a URI reference (RFC 3986): what is no letter of one is escaped. */
-const uri = (path: string) => path.split('/').map(encodeURIComponent).join('/');
+/** A path as a URI reference (RFC 3986): what is no letter of one is escaped; half of a surrogate pair, which UTF-8 does not have, is U+FFFD. */
+const uri = (path: string) => path.replace(/\p{Cs}/gu, '\ufffd').split('/').map(encodeURIComponent).join('/');
 
 /** SARIF 2.1.0 (OASIS), as code hosts read it. Lines and columns are told, never the secret. */
 export function sarif(scan: Scan, version: string): string {
