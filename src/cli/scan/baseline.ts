@@ -1,4 +1,4 @@
-/** Findings that are known and accepted: a file of fingerprints, which tell no secret. */
+/** Findings that are known and accepted: a file of fingerprints: hashes, which tell a secret only to who guesses it. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
 import type { Located } from './report.js';
