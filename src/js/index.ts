@@ -307,6 +307,8 @@ interface Kept {
   held: glue.Held;
   /** What it said: it is read again where it no longer says the same. */
   reading: Reading;
+  /** What verdicts answer, and not the list of the store: what is done to it changes no record. The reading's own stays as it is, since comparing with a frozen list takes longer. */
+  scopes: readonly string[];
   /** Whether it says the same at any time. */
   timeless: boolean;
   /** Whether the core still has it. */
@@ -407,7 +409,7 @@ export class Verifier {
       replaced.live = false;
       replaced.held.free();
     }
-    const made = { held, reading, timeless: isTimeless(reading), live: true };
+    const made = { held, reading, scopes: Object.freeze([...reading.scopes]), timeless: isTimeless(reading), live: true };
     prepared.set(stored, made);
     return made;
   }
@@ -437,7 +439,7 @@ export class Verifier {
       if (code !== 'VALID') return { valid: false, code, key_id: secret > 0 ? stored!.record.id : null };
       const { record, secrets } = stored!;
       const accepted: Accepted = { valid: true, code, key_id: record.id, name: record.name, owner: record.owner, environment: record.environment,
-        scopes: kept!.reading.scopes, expires_at: record.expires_at, metadata: record.metadata };
+        scopes: kept!.scopes, expires_at: record.expires_at, metadata: record.metadata };
       const presented = secrets[secret - 1]!;
       if (presented.status === 'retiring') accepted.warning = `this secret of the key was replaced and works until ${presented.until}; deploy the new one`;
       return accepted;

@@ -127,7 +127,7 @@ export interface Reading {
   status: string;
   not_before: string | null;
   expires_at: string | null;
-  scopes: readonly string[];
+  scopes: string[];
   allowed_ips: string[];
   denied_ips: string[];
   allowed_countries: string[];
@@ -160,8 +160,7 @@ export function readStored(stored: unknown): Reading {
   return {
     id: line('id'), brand: line('brand'), environment: line('environment'), status: line('status'),
     not_before: instant(record['not_before'], 'record.not_before'), expires_at: instant(record['expires_at'], 'record.expires_at'),
-    // Verdicts answer this list, and none of the store's own: what is done to it must change no record.
-    scopes: Object.freeze(lines('scopes')), allowed_ips: lines('allowed_ips'), denied_ips: lines('denied_ips'),
+    scopes: lines('scopes'), allowed_ips: lines('allowed_ips'), denied_ips: lines('denied_ips'),
     allowed_countries: lines('allowed_countries'), allowed_origins: lines('allowed_origins'),
     secrets: list(kept, 'secrets').map((entry, index) => {
       const secret = object(entry, `secrets[${index}]`);
